@@ -1,0 +1,151 @@
+//! How long to wait before the next attempt.
+
+use crate::{ConfigError, Entropy, config};
+use std::time::Duration;
+
+/// How the wait grows from one attempt to the next, and how it is spread.
+///
+/// The default is exponential: 100 ms, doubling, capped at 10 s, with full jitter. The jitters are those of
+/// Marc Brooker, [Exponential Backoff and Jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/),
+/// 2015.
+///
+/// ```
+/// use std::time::Duration;
+/// use resilience_core::{Backoff, Entropy, Jitter};
+///
+/// # fn main() -> Result<(), resilience_core::ConfigError> {
+/// let backoff = Backoff::exponential(Duration::from_millis(50), 2.0, Duration::from_secs(1))?
+///     .jitter(Jitter::None);
+/// let mut waits = backoff.waits(Entropy::new());
+/// assert_eq!(waits.next_wait(), Duration::from_millis(50));
+/// assert_eq!(waits.next_wait(), Duration::from_millis(100));
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug, PartialEq)]
+pub struct Backoff {
+    base: Duration,
+    factor: f64,
+    cap: Duration,
+    jitter: Jitter,
+}
+
+/// How waits are spread, so that clients which failed together do not come back together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Jitter {
+    /// The wait itself.
+    None,
+    /// Anything from nothing to the wait. The default.
+    #[default]
+    Full,
+    /// Half of the wait, and anything up to the other half.
+    Equal,
+    /// Anything from the base to three times the previous wait, up to the cap; the factor has no effect.
+    Decorrelated,
+}
+
+impl Backoff {
+    /// The same wait every time, without jitter unless [asked for](Self::jitter).
+    ///
+    /// `wait`: more than zero, at most 365 days.
+    pub fn constant(wait: Duration) -> Result<Self, ConfigError> {
+        let wait = config::duration("wait", wait)?;
+        Ok(Self {
+            base: wait,
+            factor: 1.0,
+            cap: wait,
+            jitter: Jitter::None,
+        })
+    }
+
+    /// `base` before the second attempt, then `factor` times as long each time, at most `cap`; with full jitter.
+    ///
+    /// `base` and `cap`: more than zero, at most 365 days, `base` ≤ `cap`; `factor`: from 1 to 100.
+    pub fn exponential(base: Duration, factor: f64, cap: Duration) -> Result<Self, ConfigError> {
+        let base = config::duration("base", base)?;
+        let cap = config::duration("cap", cap)?;
+        if cap < base {
+            let expected = format!("at least the `base`, {base:?}");
+            return Err(ConfigError::new("cap", cap, expected));
+        }
+        Ok(Self {
+            base,
+            factor: config::within("factor", factor, 1.0, 100.0)?,
+            cap,
+            jitter: Jitter::Full,
+        })
+    }
+
+    /// Spreads the waits in this way.
+    pub fn jitter(mut self, jitter: Jitter) -> Self {
+        self.jitter = jitter;
+        self
+    }
+
+    /// The waits of one call, spread with `entropy`.
+    pub fn waits(&self, entropy: Entropy) -> Waits {
+        Waits {
+            backoff: self.clone(),
+            entropy,
+            made: 0,
+            previous: self.base,
+        }
+    }
+
+    /// The wait after `made` waits before it, without jitter.
+    fn plain(&self, made: u32) -> Duration {
+        let exponent = i32::try_from(made).unwrap_or(i32::MAX);
+        let seconds = self.base.as_secs_f64() * self.factor.powi(exponent);
+        // Infinity, and whatever no duration can hold, is beyond the cap too.
+        Duration::try_from_secs_f64(seconds).map_or(self.cap, |wait| wait.min(self.cap))
+    }
+}
+
+impl Default for Backoff {
+    fn default() -> Self {
+        Self {
+            base: Duration::from_millis(100),
+            factor: 2.0,
+            cap: Duration::from_secs(10),
+            jitter: Jitter::Full,
+        }
+    }
+}
+
+/// The successive waits of one call, by a [`Backoff`].
+#[derive(Clone, Debug)]
+pub struct Waits {
+    backoff: Backoff,
+    entropy: Entropy,
+    made: u32,
+    previous: Duration,
+}
+
+impl Waits {
+    /// How long to wait before the next attempt.
+    pub fn next_wait(&mut self) -> Duration {
+        let plain = self.backoff.plain(self.made);
+        self.made = self.made.saturating_add(1);
+        match self.backoff.jitter {
+            Jitter::None => plain,
+            Jitter::Full => plain.mul_f64(self.entropy.unit()),
+            Jitter::Equal => plain / 2 + (plain / 2).mul_f64(self.entropy.unit()),
+            Jitter::Decorrelated => {
+                let base = self.backoff.base;
+                let high = self
+                    .previous
+                    .saturating_mul(3)
+                    .min(self.backoff.cap)
+                    .max(base);
+                self.previous = base + high.saturating_sub(base).mul_f64(self.entropy.unit());
+                self.previous
+            }
+        }
+    }
+
+    /// A wait of at least `advised`: the server's advice, with this backoff's wait on top as jitter.
+    pub fn next_after(&mut self, advised: Duration) -> Duration {
+        advised.saturating_add(self.next_wait())
+    }
+}

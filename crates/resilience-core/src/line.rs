@@ -1,0 +1,139 @@
+//! A queue that is first come, first served, over all clones of a service.
+
+use crate::sync::{Arc, Mutex, lock};
+use std::{collections::VecDeque, fmt, task::Waker};
+
+/// Callers in the order in which they came, each with what its turn costs.
+///
+/// Only the head may take its turn, so that a heavy request waits without being overtaken. Clones are the same
+/// line.
+#[derive(Clone, Default)]
+pub struct Line(Arc<Mutex<Queued>>);
+
+#[derive(Default)]
+struct Queued {
+    next: u64,
+    cost: u64,
+    places: VecDeque<(u64, u64, Option<Waker>)>,
+}
+
+impl Line {
+    /// An empty line.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Joins at the end if `may_join`, which sees the line as it is, allows it.
+    ///
+    /// `may_join` runs under the line's lock, so that nobody joins between its answer and the place taken: it is
+    /// to be a short computation.
+    pub fn join<E>(
+        &self,
+        cost: u64,
+        may_join: impl FnOnce(Ahead) -> Result<(), E>,
+    ) -> Result<Place, E> {
+        let mut queued = lock(&self.0);
+        may_join(Ahead {
+            callers: queued.places.len(),
+            cost: queued.cost,
+        })?;
+        let id = queued.next;
+        queued.next += 1;
+        queued.cost = queued.cost.saturating_add(cost);
+        queued.places.push_back((id, cost, None));
+        Ok(Place {
+            line: self.clone(),
+            id,
+            cost,
+        })
+    }
+
+    /// How many callers stand in line.
+    pub fn len(&self) -> usize {
+        lock(&self.0).places.len()
+    }
+
+    /// Whether nobody stands in line.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Wakes the head, for example because what it waits for has become free.
+    pub fn wake_head(&self) {
+        let head = lock(&self.0)
+            .places
+            .front_mut()
+            .and_then(|(_, _, waker)| waker.take());
+        if let Some(waker) = head {
+            waker.wake();
+        }
+    }
+}
+
+impl fmt::Debug for Line {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Line")
+            .field("callers", &self.len())
+            .finish()
+    }
+}
+
+/// Who stands before a caller that wants to join.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ahead {
+    /// Their number.
+    pub callers: usize,
+    /// The sum of their costs.
+    pub cost: u64,
+}
+
+/// A place in a [`Line`]; dropping it leaves, and wakes the next one if this was the head.
+#[derive(Debug)]
+pub struct Place {
+    line: Line,
+    id: u64,
+    cost: u64,
+}
+
+impl Place {
+    /// Whether this is the head of the line. `waker` is woken when that changes, or by [`Line::wake_head`].
+    pub fn is_head(&self, waker: &Waker) -> bool {
+        let mut queued = lock(&self.line.0);
+        // Ids grow along the line.
+        let Ok(place) = queued
+            .places
+            .binary_search_by_key(&self.id, |place| place.0)
+        else {
+            return false;
+        };
+        match &mut queued.places[place].2 {
+            Some(known) => known.clone_from(waker),
+            unknown => *unknown = Some(waker.clone()),
+        }
+        place == 0
+    }
+
+    /// What this caller's turn costs.
+    pub fn cost(&self) -> u64 {
+        self.cost
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let (_left, was_head) = {
+            let mut queued = lock(&self.line.0);
+            let Ok(place) = queued
+                .places
+                .binary_search_by_key(&self.id, |place| place.0)
+            else {
+                return;
+            };
+            queued.cost = queued.cost.saturating_sub(self.cost);
+            (queued.places.remove(place), place == 0)
+        };
+        if was_head {
+            self.line.wake_head();
+        }
+    }
+}

@@ -1,0 +1,200 @@
+//! The family's one refusal, and the errors around it.
+
+use crate::{Name, Outcome};
+use std::{any::Any, error::Error, fmt, time::Duration};
+
+/// A boxed error, as Tower's own layers use it.
+pub type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Why a policy refused a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// As many calls as allowed are in flight (or queued) already.
+    Concurrency,
+    /// The quota is spent.
+    Rate,
+    /// The dependency is taken to be down, and is left alone for a while.
+    Open,
+    /// The service has too much to do, and this call is not important enough.
+    Shed,
+    /// The call's deadline has passed, or cannot be met.
+    Deadline,
+    /// The service is shutting down.
+    ShuttingDown,
+    /// The inner service was not ready to take the call.
+    NotReady,
+    /// A reason of the user's own policy.
+    Other,
+}
+
+impl Reason {
+    /// The reason as a metrics label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Concurrency => "concurrency",
+            Self::Rate => "rate",
+            Self::Open => "open",
+            Self::Shed => "shed",
+            Self::Deadline => "deadline",
+            Self::ShuttingDown => "shutting_down",
+            Self::NotReady => "not_ready",
+            Self::Other => "other",
+        }
+    }
+
+    const fn sentence(self) -> &'static str {
+        match self {
+            Self::Concurrency => "too many calls in flight",
+            Self::Rate => "rate limit exceeded",
+            Self::Open => "circuit breaker open",
+            Self::Shed => "load shed",
+            Self::Deadline => "deadline exceeded",
+            Self::ShuttingDown => "shutting down",
+            Self::NotReady => "service not ready",
+            Self::Other => "refused",
+        }
+    }
+}
+
+/// A refusal: the call was not made.
+///
+/// The same type for every layer of the family, so that one look finds it in any error chain, and one place
+/// maps it to a response.
+///
+/// ```
+/// use std::time::Duration;
+/// use resilience_core::{BoxError, Reason, Rejected};
+///
+/// let refusal = Rejected::new(Reason::Rate, "search").retry_after(Duration::from_millis(250));
+/// let error: BoxError = Box::new(refusal);
+///
+/// let found = Rejected::find(&*error).expect("it is there");
+/// assert_eq!(found.reason(), Reason::Rate);
+/// assert_eq!(found.to_string(), "search: rate limit exceeded, retry after 250ms");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rejected {
+    policy: Name,
+    reason: Reason,
+    retry_after: Option<Duration>,
+}
+
+impl Rejected {
+    /// A refusal by the policy of that name.
+    pub fn new(reason: Reason, policy: impl Into<Name>) -> Self {
+        Self {
+            policy: policy.into(),
+            reason,
+            retry_after: None,
+        }
+    }
+
+    /// States exactly when a call will be admitted again. Leave it out where that is not known.
+    pub fn retry_after(mut self, delay: impl Into<Option<Duration>>) -> Self {
+        self.retry_after = delay.into();
+        self
+    }
+
+    /// Why the call was refused.
+    pub fn reason(&self) -> Reason {
+        self.reason
+    }
+
+    /// The name of the policy that refused.
+    pub fn policy(&self) -> &Name {
+        &self.policy
+    }
+
+    /// How long to wait until a call can be admitted, exactly; `None` where that is not known, or never.
+    pub fn delay(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// This refusal as the outcome of the call.
+    pub fn outcome(&self) -> Outcome {
+        Outcome::Refused {
+            reason: self.reason,
+            retry_after: self.retry_after,
+        }
+    }
+
+    /// Finds a refusal in `error` or in anything it was caused by.
+    pub fn find<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Self> {
+        let mut next = Some(error);
+        while let Some(error) = next {
+            if let Some(found) = error.downcast_ref() {
+                return Some(found);
+            }
+            if let Some(both) = error.downcast_ref::<BothFailed>()
+                && let Some(found) = Self::find(both.primary())
+            {
+                return Some(found);
+            }
+            next = error.source();
+        }
+        None
+    }
+
+    /// Finds a refusal in an error of any type, as far as its type can be seen through: a [`BoxError`] (and all
+    /// it was caused by), a `Rejected` or a [`BothFailed`]. For other types that implement [`Error`], use
+    /// [`find`](Self::find).
+    pub fn find_in<E: 'static>(error: &E) -> Option<&Self> {
+        let error: &dyn Any = error;
+        if let Some(boxed) = error.downcast_ref::<BoxError>() {
+            return Self::find(&**boxed);
+        }
+        if let Some(both) = error.downcast_ref::<BothFailed>() {
+            return Self::find(both);
+        }
+        error.downcast_ref()
+    }
+}
+
+impl fmt::Display for Rejected {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.policy, self.reason.sentence())?;
+        match self.retry_after {
+            Some(delay) => write!(f, ", retry after {delay:?}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Error for Rejected {}
+
+/// Two failures of one call: the first, and that of what was to stand in for it.
+///
+/// [`source`](Error::source) is the stand-in's failure; [`Rejected::find`] sees both.
+#[derive(Debug)]
+pub struct BothFailed {
+    primary: BoxError,
+    secondary: BoxError,
+}
+
+impl BothFailed {
+    /// `primary` failed, and so did, after it, `secondary`.
+    pub fn new(primary: impl Into<BoxError>, secondary: impl Into<BoxError>) -> Self {
+        Self {
+            primary: primary.into(),
+            secondary: secondary.into(),
+        }
+    }
+
+    /// The first failure.
+    pub fn primary(&self) -> &(dyn Error + 'static) {
+        &*self.primary
+    }
+}
+
+impl fmt::Display for BothFailed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}, after: {}", self.secondary, self.primary)
+    }
+}
+
+impl Error for BothFailed {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&*self.secondary)
+    }
+}

@@ -1,0 +1,27 @@
+//! Atomics, locks and `Arc`, in one place, so that a model checker can stand in for them.
+//!
+//! Machines import from here and never from `std::sync`. Built with `--cfg resilience_loom`, these are
+//! [loom](https://docs.rs/loom)'s types, and the tests named `loom_*` explore every interleaving.
+
+#[cfg(not(resilience_loom))]
+pub use std::sync::{
+    Arc, Mutex, MutexGuard, Weak,
+    atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+};
+
+#[cfg(resilience_loom)]
+pub use loom::sync::{
+    Arc, Mutex, MutexGuard,
+    atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+};
+
+/// Locks `mutex`, also after a holder panicked.
+///
+/// The family runs no user code under a lock and keeps every critical section consistent at each step, so a
+/// poisoned lock carries no broken invariant; refusing every later call because of it would.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    match mutex.lock() {
+        Ok(guard) => guard,
+        Err(poisoned) => poisoned.into_inner(),
+    }
+}

@@ -1,0 +1,46 @@
+//! Policies where callers may wait for their turn.
+
+use crate::{Now, Policy, Rejected, Timestamp};
+use std::{task::Context, time::Duration};
+
+/// A policy where callers may wait for their turn, first come first served.
+///
+/// Its adapter is [`QueueLayer`](crate::QueueLayer). While a caller waits, nothing is reserved for it, in the
+/// policy or in the inner service; dropping the ticket leaves the queue.
+#[diagnostic::on_unimplemented(
+    message = "callers cannot wait for `{Self}`",
+    note = "`QueueLayer` needs a policy that implements `resilience_core::Queue<Req>`; with `GuardLayer` any policy refuses at once"
+)]
+pub trait Queue<Req: ?Sized>: Policy<Req> {
+    /// A place in the queue.
+    type Ticket;
+
+    /// Takes a place; or refuses, at once, if the turn cannot come within [`max_wait`](Self::max_wait).
+    fn join(&self, req: &Req, now: &mut Now) -> Result<Self::Ticket, Rejected>;
+
+    /// Asks whether it is this caller's turn. Unless the answer is final, `cx` is woken when the place in the
+    /// queue changes; a time in [`Turn::Wait`] is the caller's to wait for. Not asked again after a final answer.
+    fn turn(
+        &self,
+        ticket: &mut Self::Ticket,
+        cx: &mut Context<'_>,
+        now: &mut Now,
+    ) -> Turn<Self::Permit>;
+
+    /// How long a caller waits at the most, its inner service's readiness included.
+    fn max_wait(&self) -> Duration;
+
+    /// The refusal of a caller that has waited for that long, in the queue or for the inner service.
+    fn too_late(&self) -> Rejected;
+}
+
+/// The answer to a caller in a [`Queue`].
+#[derive(Debug)]
+pub enum Turn<P> {
+    /// It is this caller's turn.
+    Admitted(P),
+    /// Not yet. With a time: ask again then, even if nothing has woken the caller.
+    Wait(Option<Timestamp>),
+    /// The turn will not come.
+    Refused(Rejected),
+}

@@ -1,0 +1,1 @@
+//! A fallback for Tower services: a degraded answer instead of a failure.

@@ -1,0 +1,1 @@
+//! A rate limit for Tower services: GCRA in one atomic word, refusing or waiting.

@@ -1,0 +1,1 @@
+//! Retries for Tower services: within a budget, with backoff and jitter, and only what is safe to repeat.
