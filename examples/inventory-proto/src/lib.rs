@@ -1,0 +1,3 @@
+//! Client, server and messages of the inventory service.
+
+tonic::include_proto!("inventory");

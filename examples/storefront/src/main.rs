@@ -1,0 +1,2 @@
+//! A shop that survives the outage of its dependencies.
+fn main() {}
