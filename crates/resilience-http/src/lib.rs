@@ -1,1 +1,59 @@
 //! HTTP and gRPC for the resilience layers.
+//!
+//! A response is not over when its head is there: a handler may stream for an hour, and a gRPC call fails in its
+//! trailers. This crate knows the protocols, so that the pattern crates need not:
+//!
+//! | | |
+//! |---|---|
+//! | [`HttpClassify`], [`by_head`] | which responses are failures |
+//! | [`AtEnd`], [`PermitBody`] | permits that last until the body ends |
+//! | [`Respond`], [`AsStatus`] | refusals as responses, and as tonic statuses |
+//! | [`HttpLayer`], [`RespondLayer`] | `.http()`, `.grpc()`, `.respond()` on every layer, which put these together |
+//!
+//! On a `Router` of axum, one layer with everything that protects it; health probes pass:
+//!
+//! ```
+//! use http::Request;
+//! use resilience_bulkhead::Bulkhead;
+//! use resilience_core::GuardLayer;
+//! use resilience_http::{HttpLayer, RespondLayer};
+//! use resilience_ratelimit::{Quota, RateLimit};
+//!
+//! # fn main() -> Result<(), resilience_core::ConfigError> {
+//! let limits = (
+//!     RateLimit::builder("api").quota(Quota::per_second(500)).build()?,
+//!     Bulkhead::new("api", 100)?,
+//! );
+//! let layer = GuardLayer::new(limits)
+//!     .http()
+//!     .respond()
+//!     .exempt(|req: &Request<axum::body::Body>| req.uri().path() == "/health");
+//! let app: axum::Router = axum::Router::new()
+//!     .route("/", axum::routing::get(|| async { "hello" }))
+//!     .layer(layer);
+//! # Ok(())
+//! # }
+//! ```
+
+mod advice;
+mod answer;
+mod body;
+mod chain;
+mod classify;
+mod layer;
+mod protocol;
+mod refusal;
+#[cfg(feature = "tonic")]
+mod status;
+
+pub use advice::{Pushback, pushback, retry_after};
+pub use answer::AnswerBody;
+pub use body::{AtEnd, PermitBody};
+pub use classify::{ByHead, EndVerdict, Head, HttpClassify, HttpVerdict, by_head};
+#[cfg(feature = "tonic")]
+pub use layer::StatusLayer;
+pub use layer::{HttpLayer, RespondLayer};
+pub use protocol::{GrpcCode, Protocol};
+pub use refusal::{Respond, grpc_code, http_status, refusal};
+#[cfg(feature = "tonic")]
+pub use status::{AsStatus, StatusError};

@@ -1,0 +1,277 @@
+//! Judging HTTP and gRPC calls.
+
+use crate::{
+    GrpcCode, Protocol,
+    advice::{Pushback, pushback, retry_after},
+    chain,
+};
+use http::{Extensions, HeaderMap, Request, Response, StatusCode};
+use resilience_core::{Classify, Outcome, Rejected, Verdict};
+use std::fmt;
+
+/// Judges calls by HTTP status, and gRPC calls by their status in the head or in the trailers.
+///
+/// | HTTP | outcome |
+/// |---|---|
+/// | 408, 502, 504; 503 without `Retry-After` | transient failure |
+/// | 429; 503 with `Retry-After` | overload, with the advised delay |
+/// | other 5xx | permanent failure |
+/// | everything else | success: the dependency did its work |
+///
+/// | gRPC | outcome |
+/// |---|---|
+/// | `UNAVAILABLE`, `DEADLINE_EXCEEDED`; a stream that ends without a status | transient failure |
+/// | `RESOURCE_EXHAUSTED` | overload |
+/// | `UNKNOWN`, `INTERNAL`, `UNIMPLEMENTED`, `DATA_LOSS` | permanent failure |
+/// | `CANCELLED` | ignored |
+/// | everything else | success |
+///
+/// A `grpc-retry-pushback-ms` gives the delay; a negative one makes a failure permanent (gRFC A6). Errors are
+/// transient failures; connections that could not be made are [`Unsent`](Outcome::Unsent). The family's own
+/// refusals, as an error or in the response's extensions, are [`Refused`](Outcome::Refused).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct HttpClassify {
+    protocol: Option<Protocol>,
+}
+
+impl HttpClassify {
+    /// Judges each call by the content type of its request.
+    pub const fn new() -> Self {
+        Self { protocol: None }
+    }
+
+    /// Judges every call as gRPC.
+    pub const fn grpc() -> Self {
+        Self {
+            protocol: Some(Protocol::Grpc),
+        }
+    }
+}
+
+impl<ReqB, ResB, E: 'static> Classify<Request<ReqB>, Response<ResB>, E> for HttpClassify {
+    type Call = HttpVerdict;
+
+    fn start(&self, req: &Request<ReqB>) -> HttpVerdict {
+        HttpVerdict {
+            protocol: self.protocol.unwrap_or_else(|| Protocol::of(req)),
+        }
+    }
+}
+
+/// Judges one HTTP or gRPC call.
+#[derive(Clone, Copy, Debug)]
+pub struct HttpVerdict {
+    protocol: Protocol,
+}
+
+impl<B, E: 'static> Verdict<Response<B>, E> for HttpVerdict {
+    fn response(&mut self, res: &Response<B>) -> Option<Outcome> {
+        let head = Head::of(res);
+        head.refusal().or_else(|| match self.protocol {
+            Protocol::Http => Some(by_status(&head)),
+            Protocol::Grpc => by_grpc_head(&head),
+        })
+    }
+
+    fn error(&mut self, error: &E) -> Outcome {
+        by_error(error)
+    }
+}
+
+/// Judges the end of a response whose head left the verdict open.
+pub trait EndVerdict {
+    /// The body has ended, with or without trailers.
+    fn end(&mut self, trailers: Option<&HeaderMap>) -> Outcome;
+
+    /// The body broke off with an error.
+    fn broken(&mut self) -> Outcome {
+        Outcome::TRANSIENT
+    }
+
+    /// Nobody wanted to see the end of the body.
+    fn dropped(&mut self) -> Outcome {
+        Outcome::Ignored
+    }
+}
+
+impl EndVerdict for HttpVerdict {
+    fn end(&mut self, trailers: Option<&HeaderMap>) -> Outcome {
+        match trailers.and_then(|trailers| Some((GrpcCode::of(trailers)?, trailers))) {
+            Some((code, trailers)) => by_grpc_code(code, trailers),
+            // Truncated: the status is missing.
+            None => Outcome::TRANSIENT,
+        }
+    }
+}
+
+/// The head of a response, as classifiers see it.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Head<'a> {
+    /// The status.
+    pub status: StatusCode,
+    /// The headers.
+    pub headers: &'a HeaderMap,
+    /// The extensions.
+    pub extensions: &'a Extensions,
+}
+
+impl<'a> Head<'a> {
+    /// The head of `res`.
+    pub fn of<B>(res: &'a Response<B>) -> Self {
+        Self {
+            status: res.status(),
+            headers: res.headers(),
+            extensions: res.extensions(),
+        }
+    }
+
+    /// What this response is if one of the family's layers answered it instead of the dependency.
+    fn refusal(&self) -> Option<Outcome> {
+        self.extensions.get().map(Rejected::outcome)
+    }
+}
+
+/// Judges calls by a function of the response's head; errors as [`HttpClassify`] does.
+///
+/// The family's own refusals are recognised before the function is asked.
+///
+/// ```
+/// use resilience_core::Outcome;
+/// use resilience_http::by_head;
+///
+/// // A 404 from this dependency means that its index is gone.
+/// let classify = by_head(|head| match head.status.as_u16() {
+///     404 => Outcome::Permanent,
+///     500.. => Outcome::TRANSIENT,
+///     _ => Outcome::Success,
+/// });
+/// # let _ = classify;
+/// ```
+pub fn by_head<F>(judge: F) -> ByHead<F>
+where
+    F: Fn(&Head<'_>) -> Outcome + Clone,
+{
+    ByHead(judge)
+}
+
+/// A classifier made by [`by_head`].
+#[derive(Clone, Copy)]
+pub struct ByHead<F>(F);
+
+impl<F> fmt::Debug for ByHead<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ByHead")
+    }
+}
+
+impl<ReqB, ResB, E, F> Classify<Request<ReqB>, Response<ResB>, E> for ByHead<F>
+where
+    E: 'static,
+    F: Fn(&Head<'_>) -> Outcome + Clone,
+{
+    type Call = Self;
+
+    fn start(&self, _: &Request<ReqB>) -> Self {
+        self.clone()
+    }
+}
+
+impl<B, E, F> Verdict<Response<B>, E> for ByHead<F>
+where
+    E: 'static,
+    F: Fn(&Head<'_>) -> Outcome,
+{
+    fn response(&mut self, res: &Response<B>) -> Option<Outcome> {
+        let head = Head::of(res);
+        Some(head.refusal().unwrap_or_else(|| (self.0)(&head)))
+    }
+
+    fn error(&mut self, error: &E) -> Outcome {
+        by_error(error)
+    }
+}
+
+/// The verdict has fallen at the head.
+impl<F> EndVerdict for ByHead<F> {
+    fn end(&mut self, _: Option<&HeaderMap>) -> Outcome {
+        Outcome::Success
+    }
+}
+
+fn by_status(head: &Head<'_>) -> Outcome {
+    match head.status {
+        StatusCode::REQUEST_TIMEOUT | StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
+            let retry_after = retry_after(head.headers);
+            Outcome::Transient { retry_after }
+        }
+        StatusCode::TOO_MANY_REQUESTS => {
+            let retry_after = retry_after(head.headers);
+            Outcome::Overload { retry_after }
+        }
+        StatusCode::SERVICE_UNAVAILABLE => match retry_after(head.headers) {
+            None => Outcome::TRANSIENT,
+            retry_after => Outcome::Overload { retry_after },
+        },
+        status if status.is_server_error() => Outcome::Permanent,
+        _ => Outcome::Success,
+    }
+}
+
+fn by_grpc_head(head: &Head<'_>) -> Option<Outcome> {
+    if let Some(code) = GrpcCode::of(head.headers) {
+        return Some(by_grpc_code(code, head.headers));
+    }
+    // A proxy that speaks plain HTTP has answered.
+    (head.status != StatusCode::OK).then(|| match head.status.as_u16() {
+        429 | 502 | 503 | 504 => by_status(head),
+        _ => Outcome::Permanent,
+    })
+}
+
+/// Judges a gRPC status, with the pushback in the headers or trailers beside it.
+fn by_grpc_code(code: GrpcCode, beside: &HeaderMap) -> Outcome {
+    let outcome = by_bare_code(code);
+    match (outcome, pushback(beside)) {
+        (Outcome::Transient { .. } | Outcome::Overload { .. }, Some(Pushback::Stop)) => {
+            Outcome::Permanent
+        }
+        (Outcome::Transient { .. }, Some(Pushback::Wait(delay))) => Outcome::Transient {
+            retry_after: Some(delay),
+        },
+        (Outcome::Overload { .. }, Some(Pushback::Wait(delay))) => Outcome::Overload {
+            retry_after: Some(delay),
+        },
+        (outcome, _) => outcome,
+    }
+}
+
+fn by_bare_code(code: GrpcCode) -> Outcome {
+    match code {
+        GrpcCode::Unavailable | GrpcCode::DeadlineExceeded => Outcome::TRANSIENT,
+        GrpcCode::ResourceExhausted => Outcome::OVERLOAD,
+        GrpcCode::Unknown | GrpcCode::Internal | GrpcCode::Unimplemented | GrpcCode::DataLoss => {
+            Outcome::Permanent
+        }
+        GrpcCode::Cancelled => Outcome::Ignored,
+        _ => Outcome::Success,
+    }
+}
+
+fn by_error<E: 'static>(error: &E) -> Outcome {
+    if let Some(rejected) = Rejected::find_in(error) {
+        return rejected.outcome();
+    }
+    let Some(error) = chain::as_error(error) else {
+        return Outcome::TRANSIENT;
+    };
+    #[cfg(feature = "tonic")]
+    if let Some(status) = chain::find::<tonic::Status>(error) {
+        let code = GrpcCode::from_number(status.code().into());
+        return by_grpc_code(code, status.metadata().as_ref());
+    }
+    if chain::never_sent(error) {
+        return Outcome::Unsent;
+    }
+    Outcome::TRANSIENT
+}
