@@ -70,3 +70,12 @@ tuple!(A a, B b, C c);
 tuple!(A a, B b, C c, D d);
 tuple!(A a, B b, C c, D d, E e);
 tuple!(A a, B b, C c, D d, E e, F f);
+
+/// The empty tuple admits everybody.
+impl<Req: ?Sized> Policy<Req> for () {
+    type Permit = ();
+
+    fn admit(&self, _: &Req, _: &mut Now) -> Result<(), Rejected> {
+        Ok(())
+    }
+}
