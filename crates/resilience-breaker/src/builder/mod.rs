@@ -1,0 +1,251 @@
+mod check;
+
+use crate::{
+    Transition,
+    machine::{Abandoned, Machine, config::Judge},
+};
+use resilience_core::{ConfigError, Entropy, Name};
+use std::{fmt, time::Duration};
+
+/// Builds a [`Breaker`](crate::Breaker).
+///
+/// | setting | default | range |
+/// |---|---|---|
+/// | [`time_window`](Self::time_window) or [`count_window`](Self::count_window) | 5 s in 10 buckets | 1 ms to 365 days in 2 to 100; 1 to 1,000,000 calls |
+/// | [`failure_rate`](Self::failure_rate) | 0.2 | more than 0, at most 1; or off |
+/// | [`slow_call_duration`](Self::slow_call_duration), [`slow_call_rate`](Self::slow_call_rate) | off | more than zero, at most 365 days; more than 0, at most 1 |
+/// | [`minimum_calls`](Self::minimum_calls) | 50, or the length of a shorter count window | 1 to the length of the count window |
+/// | [`minimum_covered`](Self::minimum_covered) | 1 s, or what a shorter time window covers | zero to the time window less one bucket |
+/// | [`consecutive_failures`](Self::consecutive_failures) | 10 | 1 to 1,000,000; or off |
+/// | [`minimum_spread`](Self::minimum_spread) | 30 ms | zero to 365 days |
+/// | [`open_growing`](Self::open_growing) or [`open_for`](Self::open_for) | 250 ms four times, then × 2 up to 3 s | more than zero, at most 365 days |
+/// | [`open_jitter`](Self::open_jitter) | 0.2; none with `open_for` | 0 to 0.9 |
+/// | [`probes`](Self::probes) | 1 | 1 to 1,000 |
+/// | [`successes_to_close`](Self::successes_to_close) or [`judge_probes_after`](Self::judge_probes_after) | 3 in a row | 1 to 1,000,000 |
+/// | [`probe_limit`](Self::probe_limit) | 5 s | more than zero, at most 365 days |
+/// | [`abandoned`](Self::abandoned) | [`Abandoned::ExtendsRun`] | |
+///
+/// Nothing is checked before the end: `build` and [`machine`](Self::machine) name the first setting that
+/// cannot be.
+pub struct BreakerBuilder {
+    pub(crate) name: Name,
+    window: Chosen,
+    failure_rate: Option<f64>,
+    slow_call_duration: Option<Duration>,
+    slow_call_rate: Option<f64>,
+    minimum_calls: Option<u64>,
+    minimum_covered: Option<Duration>,
+    consecutive_failures: Option<u32>,
+    minimum_spread: Option<Duration>,
+    open: Growth,
+    open_jitter: Option<f64>,
+    entropy: Entropy,
+    probes: usize,
+    judge: Judge,
+    probe_limit: Duration,
+    abandoned: Abandoned,
+    pub(crate) on_transition: Option<Hook>,
+}
+
+pub(crate) type Hook = Box<dyn Fn(Transition) + Send + Sync>;
+
+#[derive(Clone, Copy, Debug)]
+enum Chosen {
+    Count(usize),
+    Time(Duration, u32),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Growth {
+    Fixed(Duration),
+    Growing {
+        base: Duration,
+        steady: u32,
+        factor: f64,
+        cap: Duration,
+    },
+}
+
+impl BreakerBuilder {
+    /// The default, for a breaker of this name: it stands in refusals, metrics and events.
+    pub fn new(name: impl Into<Name>) -> Self {
+        Self {
+            name: name.into(),
+            window: Chosen::Time(Duration::from_secs(5), 10),
+            failure_rate: Some(0.2),
+            slow_call_duration: None,
+            slow_call_rate: None,
+            minimum_calls: None,
+            minimum_covered: None,
+            consecutive_failures: Some(10),
+            minimum_spread: None,
+            open: Growth::Growing {
+                base: Duration::from_millis(250),
+                steady: 4,
+                factor: 2.0,
+                cap: Duration::from_secs(3),
+            },
+            open_jitter: None,
+            entropy: Entropy::new(),
+            probes: 1,
+            judge: Judge::InARow(3),
+            probe_limit: Duration::from_secs(5),
+            abandoned: Abandoned::default(),
+            on_transition: None,
+        }
+    }
+
+    /// Judges the last `calls` outcomes, whenever they came. Replaces the time window. One byte or two for
+    /// each.
+    pub fn count_window(mut self, calls: usize) -> Self {
+        self.window = Chosen::Count(calls);
+        self
+    }
+
+    /// Judges the outcomes of the last `duration`. It slides in steps of one of the `buckets`: what is judged
+    /// covers the duration less at most one bucket. Replaces the count window.
+    pub fn time_window(mut self, duration: Duration, buckets: u32) -> Self {
+        self.window = Chosen::Time(duration, buckets);
+        self
+    }
+
+    /// Opens when at least this share of the window are failures: 5 of 10 are 0.5. `None`: failures are judged
+    /// by [`consecutive_failures`](Self::consecutive_failures) alone.
+    pub fn failure_rate(mut self, rate: impl Into<Option<f64>>) -> Self {
+        self.failure_rate = rate.into();
+        self
+    }
+
+    /// A call that takes at least this long, from its admission to the head of its response, is slow: as a
+    /// probe it reopens, else it counts for the [`slow_call_rate`](Self::slow_call_rate), which must be set
+    /// too.
+    pub fn slow_call_duration(mut self, duration: Duration) -> Self {
+        self.slow_call_duration = Some(duration);
+        self
+    }
+
+    /// Opens when at least this share of the window are slow. Needs
+    /// [`slow_call_duration`](Self::slow_call_duration).
+    pub fn slow_call_rate(mut self, rate: f64) -> Self {
+        self.slow_call_rate = Some(rate);
+        self
+    }
+
+    /// Judges the rates only when the window holds this many calls.
+    pub fn minimum_calls(mut self, calls: u64) -> Self {
+        self.minimum_calls = Some(calls);
+        self
+    }
+
+    /// Judges the rates only when the oldest outcome in the time window is this old. Not for count windows.
+    pub fn minimum_covered(mut self, duration: Duration) -> Self {
+        self.minimum_covered = Some(duration);
+        self
+    }
+
+    /// Opens after so many failures in a row. `None`: failures are judged by their rate alone.
+    pub fn consecutive_failures(mut self, failures: impl Into<Option<u32>>) -> Self {
+        self.consecutive_failures = failures.into();
+        self
+    }
+
+    /// Failures in a row count only when this much time lies between the first and the last. A lost
+    /// connection fails many calls in one moment; that is no outage yet.
+    pub fn minimum_spread(mut self, spread: Duration) -> Self {
+        self.minimum_spread = Some(spread);
+        self
+    }
+
+    /// Stays open for exactly this long, every time. Replaces [`open_growing`](Self::open_growing).
+    pub fn open_for(mut self, duration: Duration) -> Self {
+        self.open = Growth::Fixed(duration);
+        self
+    }
+
+    /// Stays open for `base` the first `steady` times in a row, then `factor` times as long each time, at most
+    /// `cap`. Closing starts anew.
+    ///
+    /// `steady`: from 1 to 1,000; `factor`: from 1 to 100; `cap`: at least `base`. Errors name these fields
+    /// `open_growing.base` and so on.
+    pub fn open_growing(mut self, base: Duration, steady: u32, factor: f64, cap: Duration) -> Self {
+        self.open = Growth::Growing {
+            base,
+            steady,
+            factor,
+            cap,
+        };
+        self
+    }
+
+    /// Makes each opening longer or shorter by up to this share, so that many clients do not come back
+    /// together.
+    pub fn open_jitter(mut self, share: f64) -> Self {
+        self.open_jitter = Some(share);
+        self
+    }
+
+    /// Draws the jitter from here, for tests and simulations that must repeat.
+    pub fn entropy(mut self, entropy: Entropy) -> Self {
+        self.entropy = entropy;
+        self
+    }
+
+    /// Half-open: how many probes may be under way at once.
+    pub fn probes(mut self, concurrent: usize) -> Self {
+        self.probes = concurrent;
+        self
+    }
+
+    /// Half-open: closes after so many successes in a row; the first failure reopens. Replaces
+    /// [`judge_probes_after`](Self::judge_probes_after).
+    pub fn successes_to_close(mut self, successes: u32) -> Self {
+        self.judge = Judge::InARow(successes);
+        self
+    }
+
+    /// Half-open: waits for so many results, then closes, or reopens if their failure rate or slow-call rate
+    /// is that of the window or above. Replaces [`successes_to_close`](Self::successes_to_close).
+    pub fn judge_probes_after(mut self, results: u32) -> Self {
+        self.judge = Judge::ByRate(u64::from(results));
+        self
+    }
+
+    /// Half-open: ends a probe after this time, when a call next asks. It is a failure if the head of its
+    /// response is not there, and a success otherwise.
+    pub fn probe_limit(mut self, limit: Duration) -> Self {
+        self.probe_limit = limit;
+        self
+    }
+
+    /// What an abandoned call counts.
+    pub fn abandoned(mut self, abandoned: Abandoned) -> Self {
+        self.abandoned = abandoned;
+        self
+    }
+
+    /// Calls `hook` with every transition: in the call or the drop that brought it about, after the state has
+    /// changed and without any lock held, so that it may use the breaker's handle. It should be quick.
+    ///
+    /// Hooks of concurrent calls may run in any order; [`Transition::epoch`] tells which came first. A panic in
+    /// the hook is caught, once the panic hook of the process has reported it: neither the call that happened
+    /// to bring the transition nor an unwinding thread is to pay for it.
+    pub fn on_transition(mut self, hook: impl Fn(Transition) + Send + Sync + 'static) -> Self {
+        self.on_transition = Some(Box::new(hook));
+        self
+    }
+
+    /// The algorithm alone, without name, hook, telemetry or clock; or what is wrong with the configuration.
+    pub fn machine(&self) -> Result<Machine, ConfigError> {
+        Ok(Machine::new(self.config()?, self.entropy.clone()))
+    }
+}
+
+impl fmt::Debug for BreakerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("BreakerBuilder")
+            .field("name", &self.name)
+            .field("window", &self.window)
+            .field("on_transition", &self.on_transition.is_some())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,271 @@
+//! The algorithm: plain data, with the time as an argument.
+//!
+//! [`Machine`] is what a [`Breaker`](crate::Breaker) drives. It reads no clock, emits nothing and calls nobody:
+//! transitions leave it as values. Use it for simulations, and where there is no Tower.
+//!
+//! ```
+//! //! use resilience_breaker::{BreakerBuilder, State};
+//! use resilience_core::{Now, Outcome, Timestamp};
+//!
+//! # fn main() -> Result<(), resilience_core::ConfigError> {
+//! let machine = BreakerBuilder::new("inventory")
+//!     .consecutive_failures(2)
+//!     .minimum_spread(Duration::ZERO)
+//!     .open_for(Duration::from_secs(1))
+//!     .machine()?;
+//!
+//! let start = Timestamp::from_nanos(0);
+//! for _ in 0..2 {
+//!     let ticket = machine.admit(&mut Now::at(start)).ticket.expect("closed");
+//!     machine.finish(ticket, Outcome::TRANSIENT, &mut Now::at(start));
+//! }
+//! assert_eq!(machine.state(), State::Open);
+//! let refused = machine.admit(&mut Now::at(start)).ticket.unwrap_err();
+//! assert_eq!(refused.retry_after, Some(Duration::from_secs(1)));
+//! # Ok(())
+//! # }
+//! ```
+
+pub(crate) mod config;
+mod core;
+mod probes;
+mod run;
+mod state;
+mod ticket;
+mod window;
+
+pub use config::Abandoned;
+pub use state::{Cause, Snapshot, State, Transition};
+pub use ticket::{Admission, Ended, Ending, Refused, Ticket};
+
+use self::{
+    config::Config,
+    core::{Core, Said},
+    state::Word,
+    ticket::Head,
+    window::Mark,
+};
+use resilience_core::{
+    Entropy, Now, Outcome, Timestamp,
+    sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock},
+};
+
+/// A circuit breaker without clock, telemetry or Tower.
+///
+/// Made by [`BreakerBuilder::machine`](crate::BreakerBuilder::machine). Every ticket of an admitted call ends in
+/// [`finish`](Self::finish), [`abandon`](Self::abandon) or [`revert`](Self::revert).
+#[derive(Debug)]
+pub struct Machine {
+    config: Config,
+    entropy: Entropy,
+    /// A copy of the state and epoch in `core`, written under its lock: what a call needs to be admitted by a
+    /// closed breaker.
+    word: AtomicU64,
+    core: Mutex<Core>,
+}
+
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "a ticket is spent when it ends"
+)]
+impl Machine {
+    pub(crate) fn new(config: Config, entropy: Entropy) -> Self {
+        let core = Core::new(&config);
+        Self {
+            word: AtomicU64::new(core.word().pack()),
+            core: Mutex::new(core),
+            config,
+            entropy,
+        }
+    }
+
+    /// Admits a call, or refuses it.
+    ///
+    /// A closed breaker answers with one atomic load; it reads `now` only if the duration of calls matters.
+    pub fn admit(&self, now: &mut Now) -> Admission {
+        let Word { state, epoch } = self.word();
+        if !state.refuses() {
+            let admitted = self.config.times_calls().then(|| now.get());
+            return Admission {
+                ticket: Ok(Ticket::new(epoch, None, admitted)),
+                transition: None,
+            };
+        }
+        let at = now.get();
+        self.locked(|core| core.admit(at, &self.config, &self.entropy))
+    }
+
+    /// The head of the response is there, and the verdict is not: the time of the call ends here.
+    ///
+    /// Where head and verdict come together, only [`finish`](Self::finish) is called.
+    pub fn head(&self, ticket: &mut Ticket, now: &mut Now) -> Option<Transition> {
+        let slow = self.slow(ticket, now);
+        ticket.head = Some(Head { slow });
+        let probe = ticket.probe?;
+        let at = self.current(ticket).then(|| now.get())?;
+        self.locked(|core| {
+            if core.word().epoch != ticket.epoch {
+                return None;
+            }
+            core.probe_head(probe, slow, at, &self.config, &self.entropy)
+        })
+    }
+
+    /// The call is over.
+    pub fn finish(&self, ticket: Ticket, outcome: Outcome, now: &mut Now) -> Ended {
+        let failure = outcome.is_failure();
+        if !failure && outcome != Outcome::Success {
+            return Ended {
+                ending: Ending::Ignored,
+                transition: self.settle(&ticket, Said::Nothing, now),
+            };
+        }
+        let slow = self.slow(&ticket, now);
+        Ended {
+            ending: match (failure, slow) {
+                (true, _) => Ending::Failure,
+                (false, true) => Ending::Slow,
+                (false, false) => Ending::Success,
+            },
+            transition: self.settle(&ticket, Said::Result(Mark { failure, slow }), now),
+        }
+    }
+
+    /// The call was given up: abandoned if its head was not there, and otherwise ignored.
+    pub fn abandon(&self, ticket: Ticket, now: &mut Now) -> Ended {
+        if ticket.head.is_some() {
+            return Ended {
+                ending: Ending::Ignored,
+                transition: self.settle(&ticket, Said::Nothing, now),
+            };
+        }
+        let said = match self.config.abandoned {
+            Abandoned::ExtendsRun => Said::Abandoned,
+            Abandoned::Ignored => Said::Nothing,
+            Abandoned::FailureAfter(limit) if ticket.age(now) < limit => Said::Nothing,
+            Abandoned::Failure | Abandoned::FailureAfter(_) => Said::Result(Mark {
+                failure: true,
+                slow: self.slow(&ticket, now),
+            }),
+        };
+        Ended {
+            ending: Ending::Abandoned,
+            transition: self.settle(&ticket, said, now),
+        }
+    }
+
+    /// The call was never made: as if it had not been admitted.
+    pub fn revert(&self, ticket: Ticket) {
+        let Some(probe) = ticket.probe else { return };
+        self.locked(|core| {
+            if core.word().epoch == ticket.epoch {
+                core.probe_back(probe, &self.config);
+            }
+        });
+    }
+
+    /// The state. An open breaker whose time is over stays open until a call comes.
+    pub fn state(&self) -> State {
+        self.word().state
+    }
+
+    /// The number of transitions so far; a reset of a closed breaker counts as one.
+    pub fn epoch(&self) -> u64 {
+        self.word().epoch
+    }
+
+    /// The figures.
+    pub fn snapshot(&self, now: Timestamp) -> Snapshot {
+        self.locked(|core| core.snapshot(now))
+    }
+
+    /// Refuses all calls until [`reset`](Self::reset).
+    pub fn force_open(&self) -> Option<Transition> {
+        self.locked(|core| core.force(core::Phase::ForcedOpen))
+    }
+
+    /// Admits all calls, whatever becomes of them, until [`reset`](Self::reset).
+    pub fn force_closed(&self) -> Option<Transition> {
+        self.locked(|core| core.force(core::Phase::ForcedClosed))
+    }
+
+    /// Closes, and forgets everything. No transition if it was closed.
+    pub fn reset(&self) -> Option<Transition> {
+        self.locked(Core::reset)
+    }
+
+    fn settle(&self, ticket: &Ticket, said: Said, now: &mut Now) -> Option<Transition> {
+        if !self.current(ticket) {
+            return None;
+        }
+        if let Some(probe) = ticket.probe {
+            let at = now.get();
+            return self.locked(|core| {
+                if core.word().epoch != ticket.epoch {
+                    return None;
+                }
+                core.probe_end(probe, said, at, &self.config, &self.entropy)
+            });
+        }
+        let at = self.time_of(said, now)?;
+        let cause = {
+            let mut core = lock(&self.core);
+            if core.word().epoch != ticket.epoch {
+                return None;
+            }
+            core.record(said, at, &self.config)?
+        };
+        // The clock is not read under the lock, and only the record that trips always needs it: hence twice.
+        let at = now.get();
+        self.locked(|core| {
+            (core.word().epoch == ticket.epoch)
+                .then(|| core.open(at, cause, &self.config, &self.entropy))
+        })
+    }
+
+    /// The time, where recording needs it, or else any; `None` where there is nothing to record.
+    fn time_of(&self, said: Said, now: &mut Now) -> Option<Timestamp> {
+        let needed = match said {
+            Said::Nothing => return None,
+            Said::Abandoned => self.config.spread(),
+            Said::Result(mark) => {
+                self.config.time_window() || (mark.failure && self.config.spread())
+            }
+        };
+        Some(if needed {
+            now.get()
+        } else {
+            Timestamp::default()
+        })
+    }
+
+    /// Whether the call took too long; until now, if its head is not there.
+    fn slow(&self, ticket: &Ticket, now: &mut Now) -> bool {
+        match (self.config.rates.slow, ticket.head) {
+            (None, _) => false,
+            (Some(_), Some(head)) => head.slow,
+            (Some(slow), None) => ticket.age(now) >= slow.from,
+        }
+    }
+
+    /// Whether the ticket may still move something. Looked at again under the lock.
+    fn current(&self, ticket: &Ticket) -> bool {
+        self.word().epoch == ticket.epoch
+    }
+
+    fn word(&self) -> Word {
+        Word::unpack(self.word.load(Ordering::Acquire))
+    }
+
+    /// Runs a step under the lock, and publishes the state that it leads to.
+    fn locked<T>(&self, step: impl FnOnce(&mut Core) -> T) -> T {
+        let mut core: MutexGuard<'_, Core> = lock(&self.core);
+        let before = core.word().epoch;
+        let result = step(&mut core);
+        let after = core.word();
+        if after.epoch != before {
+            self.word.store(after.pack(), Ordering::Release);
+        }
+        result
+    }
+}
