@@ -1,4 +1,45 @@
-//! Tower middleware that keeps services up.
+//! Tower middleware that keeps services up: the resilience crates in one.
+//!
+//! Each module is a crate of the family; take this one with the features you need, or take the crates à la carte.
+//!
+//! | symptom | layer |
+//! |---|---|
+//! | a dependency is down, and every call waits for it to fail | [`breaker`] |
+//! | a dependency hangs | [`timeout`] |
+//! | a slow dependency, or slow handlers, take all the capacity there is | [`bulkhead`] |
+//! | clients send more than they should | [`ratelimit`] |
+//! | calls fail now and then, and would succeed the next time | [`retry`] |
+//! | a part of the answer is missing, and the rest would be good enough | [`fallback`] |
+//!
+//! # The order of layers
+//!
+//! A client, outermost first: fallback → retry → rate limit → bulkhead → breaker → attempt timeout → service. The
+//! timeout is inside the breaker, so that hangs count; retries are outside the breaker, so that each attempt does,
+//! and a retry ends when it opens; the fallback is outside all, so that it catches refusals too.
+//!
+//! A server: rate limit → bulkhead → breaker as one tuple, `.http().respond()`.
+//!
+//! ```
+//! use resilience_stack::prelude::*;
+//! use std::time::Duration;
+//! use tower::{ServiceBuilder, service_fn};
+//!
+//! # fn main() -> Result<(), BoxError> {
+//! let service = ServiceBuilder::new()
+//!     .layer(RetryLayer::builder("inventory").build()?)
+//!     .layer(GuardLayer::new((Bulkhead::new("inventory", 32)?, Breaker::new("inventory"))))
+//!     .layer(TimeoutLayer::new("inventory", Duration::from_millis(500))?)
+//!     .service(service_fn(|req: u64| async move { Ok::<_, BoxError>(req) }));
+//! # let _ = service;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Features
+//!
+//! `breaker`, `bulkhead`, `ratelimit`, `retry`, `fallback`, `timeout`, `http`: the crates; on by default. `tonic`:
+//! refusals as tonic statuses. `hyper-util`: recognises connection errors of hyper-util's client. `metrics`,
+//! `tracing`: telemetry. `full`: everything.
 
 #[cfg(feature = "breaker")]
 pub use resilience_breaker as breaker;
@@ -15,3 +56,27 @@ pub use resilience_ratelimit as ratelimit;
 pub use resilience_retry as retry;
 #[cfg(feature = "timeout")]
 pub use resilience_timeout as timeout;
+
+/// What most users import.
+pub mod prelude {
+    #[cfg(feature = "breaker")]
+    pub use resilience_breaker::{Breaker, BreakerLayer};
+    #[cfg(feature = "bulkhead")]
+    pub use resilience_bulkhead::{Bulkhead, BulkheadLayer};
+    pub use resilience_core::{
+        Backoff, BoxError, Budget, ConfigError, GuardLayer, Jitter, Outcome, Policy, QueueLayer,
+        Reason, Rejected, by_result,
+    };
+    #[cfg(feature = "fallback")]
+    pub use resilience_fallback::FallbackLayer;
+    #[cfg(feature = "tonic")]
+    pub use resilience_http::StatusLayer;
+    #[cfg(feature = "http")]
+    pub use resilience_http::{HttpLayer, RespondLayer, by_head};
+    #[cfg(feature = "ratelimit")]
+    pub use resilience_ratelimit::{Quota, RateLimit, RateLimitLayer};
+    #[cfg(feature = "retry")]
+    pub use resilience_retry::RetryLayer;
+    #[cfg(feature = "timeout")]
+    pub use resilience_timeout::TimeoutLayer;
+}
