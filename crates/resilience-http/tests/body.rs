@@ -1,5 +1,10 @@
 //! When the permit of an HTTP or gRPC call comes back, and with which outcome.
 
+#![expect(
+    clippy::unnecessary_wraps,
+    reason = "frames are written as streams yield them"
+)]
+
 mod support;
 
 use bytes::Bytes;

@@ -1,0 +1,118 @@
+//! An inventory whose products tell it how to behave.
+
+use futures_util::{Stream, StreamExt, stream};
+use inventory_proto::{
+    StockReply, StockRequest,
+    inventory_server::{Inventory, InventoryServer},
+};
+use std::{net::SocketAddr, pin::Pin};
+use tokio::net::TcpListener;
+use tonic::{
+    Request, Response, Status, Streaming,
+    body::Body,
+    service::Routes,
+    transport::{Channel, Endpoint, server::TcpIncoming},
+};
+
+pub(crate) struct Stock;
+
+type Replies = Pin<Box<dyn Stream<Item = Result<StockReply, Status>> + Send>>;
+
+pub(crate) fn ask(product: &str) -> StockRequest {
+    StockRequest {
+        product: product.into(),
+    }
+}
+
+pub(crate) fn reply(product: &str, count: u32) -> StockReply {
+    StockReply {
+        product: product.into(),
+        count,
+    }
+}
+
+#[tonic::async_trait]
+impl Inventory for Stock {
+    /// `lost` fails in the head, `hang` never answers, everything else is there.
+    async fn stock(&self, req: Request<StockRequest>) -> Result<Response<StockReply>, Status> {
+        match &*req.into_inner().product {
+            "lost" => Err(Status::unavailable("lost")),
+            "hang" => std::future::pending().await,
+            product => Ok(Response::new(reply(product, 1))),
+        }
+    }
+
+    type WatchStream = Replies;
+
+    /// Three replies; `lost` fails after the first, in the trailers; `hang` never ends.
+    async fn watch(&self, req: Request<StockRequest>) -> Result<Response<Replies>, Status> {
+        let product = req.into_inner().product;
+        let first = stream::iter([Ok(reply(&product, 1))]);
+        Ok(Response::new(match &*product {
+            "lost" => first
+                .chain(stream::iter([Err(Status::unavailable("lost"))]))
+                .boxed(),
+            "hang" => first.chain(stream::pending()).boxed(),
+            _ => first
+                .chain(stream::iter([
+                    Ok(reply(&product, 2)),
+                    Ok(reply(&product, 3)),
+                ]))
+                .boxed(),
+        }))
+    }
+
+    async fn deliver(
+        &self,
+        req: Request<Streaming<StockReply>>,
+    ) -> Result<Response<StockReply>, Status> {
+        let mut deliveries = req.into_inner();
+        let mut sum = reply("sum", 0);
+        while let Some(delivery) = deliveries.message().await? {
+            sum.count += delivery.count;
+        }
+        Ok(Response::new(sum))
+    }
+
+    type AskStream = Replies;
+
+    async fn ask(
+        &self,
+        req: Request<Streaming<StockRequest>>,
+    ) -> Result<Response<Replies>, Status> {
+        let questions = req.into_inner();
+        Ok(Response::new(
+            questions
+                .map(|question| question.map(|question| reply(&question.product, 7)))
+                .boxed(),
+        ))
+    }
+}
+
+/// Serves the inventory behind `layer` on a free port of the loopback interface.
+pub(crate) async fn serve_behind<L, B>(layer: L) -> SocketAddr
+where
+    L: tower::Layer<Routes> + Clone + Send + 'static,
+    L::Service:
+        tower::Service<http::Request<Body>, Response = http::Response<B>> + Clone + Send + 'static,
+    <L::Service as tower::Service<http::Request<Body>>>::Future: Send,
+    <L::Service as tower::Service<http::Request<Body>>>::Error:
+        Into<Box<dyn std::error::Error + Send + Sync>> + Send,
+    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+    B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let server = tonic::transport::Server::builder()
+        .layer(layer)
+        .add_service(InventoryServer::new(Stock));
+    tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
+    address
+}
+
+/// A channel to `address` that connects when it is first used.
+pub(crate) fn channel(address: SocketAddr) -> Channel {
+    Endpoint::from_shared(format!("http://{address}"))
+        .unwrap()
+        .connect_lazy()
+}
