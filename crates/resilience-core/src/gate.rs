@@ -1,7 +1,7 @@
 //! Where callers wait who may have to be sent home early.
 
 use crate::sync::{Arc, Mutex, lock};
-use std::{fmt, task::Waker};
+use std::{collections::BTreeMap, fmt, task::Waker};
 
 /// The wakers of callers that wait for an inner service to become ready.
 ///
@@ -16,7 +16,7 @@ pub struct Gate(Arc<Mutex<Waiting>>);
 #[derive(Default)]
 struct Waiting {
     next: u64,
-    wakers: Vec<(u64, Waker)>,
+    wakers: BTreeMap<u64, Waker>,
 }
 
 impl Gate {
@@ -27,10 +27,11 @@ impl Gate {
 
     /// Registers a caller until the returned registration is dropped.
     pub fn wait(&self, waker: &Waker) -> Registration {
+        let waker = waker.clone();
         let mut waiting = lock(&self.0);
         let id = waiting.next;
         waiting.next += 1;
-        waiting.wakers.push((id, waker.clone()));
+        waiting.wakers.insert(id, waker);
         Registration {
             gate: self.clone(),
             id,
@@ -40,7 +41,7 @@ impl Gate {
     /// Wakes everybody who waits now.
     pub fn release(&self) {
         let wakers = std::mem::take(&mut lock(&self.0).wakers);
-        for (_, waker) in wakers {
+        for waker in wakers.into_values() {
             waker.wake();
         }
     }
@@ -74,21 +75,15 @@ pub struct Registration {
 impl Registration {
     /// Takes the place again with this waker, also after a release.
     pub fn renew(&mut self, waker: &Waker) {
-        let mut waiting = lock(&self.gate.0);
-        match waiting.wakers.iter_mut().find(|(id, _)| *id == self.id) {
-            Some((_, known)) => known.clone_from(waker),
-            None => waiting.wakers.push((self.id, waker.clone())),
-        }
+        let waker = waker.clone();
+        // Moved out of the critical section: dropping a waker may drop its task, and with it a registration here.
+        let _known = lock(&self.gate.0).wakers.insert(self.id, waker);
     }
 }
 
 impl Drop for Registration {
     fn drop(&mut self) {
-        // Moved out of the critical section: dropping a waker may run foreign code.
-        let _left = {
-            let mut waiting = lock(&self.gate.0);
-            let place = waiting.wakers.iter().position(|(id, _)| *id == self.id);
-            place.map(|place| waiting.wakers.swap_remove(place))
-        };
+        // Moved out of the critical section, as above.
+        let _left = lock(&self.gate.0).wakers.remove(&self.id);
     }
 }
