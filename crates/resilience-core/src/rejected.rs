@@ -1,7 +1,7 @@
 //! The family's one refusal, and the errors around it.
 
 use crate::{Name, Outcome};
-use std::{any::Any, error::Error, fmt, time::Duration};
+use std::{any::Any, error::Error, fmt, io, time::Duration};
 
 /// A boxed error, as Tower's own layers use it.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -119,7 +119,8 @@ impl Rejected {
         }
     }
 
-    /// Finds a refusal in `error` or in anything it was caused by.
+    /// Finds a refusal in `error` or in anything it was caused by. Looks into [`io::Error`]s too, which leave
+    /// the error that they carry out of their sources.
     pub fn find<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Self> {
         let mut next = Some(error);
         while let Some(error) = next {
@@ -131,14 +132,20 @@ impl Rejected {
             {
                 return Some(found);
             }
-            next = error.source();
+            next = match error
+                .downcast_ref::<io::Error>()
+                .and_then(io::Error::get_ref)
+            {
+                Some(carried) => Some(carried),
+                None => error.source(),
+            };
         }
         None
     }
 
-    /// Finds a refusal in an error of any type, as far as its type can be seen through: a [`BoxError`] (and all
-    /// it was caused by), a `Rejected` or a [`BothFailed`]. For other types that implement [`Error`], use
-    /// [`find`](Self::find).
+    /// Finds a refusal in an error of any type, as far as its type can be seen through: a [`BoxError`], an
+    /// [`io::Error`] or a [`BothFailed`] (and all they were caused by), or a `Rejected`. For other types that
+    /// implement [`Error`], use [`find`](Self::find).
     pub fn find_in<E: 'static>(error: &E) -> Option<&Self> {
         let error: &dyn Any = error;
         if let Some(boxed) = error.downcast_ref::<BoxError>() {
@@ -146,6 +153,9 @@ impl Rejected {
         }
         if let Some(both) = error.downcast_ref::<BothFailed>() {
             return Self::find(both);
+        }
+        if let Some(io) = error.downcast_ref::<io::Error>() {
+            return Self::find(io);
         }
         error.downcast_ref()
     }
