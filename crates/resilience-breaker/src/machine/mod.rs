@@ -207,6 +207,9 @@ impl Machine {
                 core.probe_end(probe, said, at, &self.config, &self.entropy)
             });
         }
+        if self.state() != State::Closed {
+            return None;
+        }
         let at = self.time_of(said, now)?;
         let cause = {
             let mut core = lock(&self.core);
