@@ -1,1 +1,86 @@
 //! Timeouts for Tower services: one attempt bounded in time, with a timer only where it is needed.
+//!
+//! A dependency that hangs is worse than one that fails: its callers hang with it, and hold what they hold. A
+//! timeout turns the hang into an error that the layers outside can act on.
+//!
+#![cfg_attr(feature = "tower", doc = "```")]
+#![cfg_attr(not(feature = "tower"), doc = "```ignore")]
+//! use std::{future::pending, time::Duration};
+//! use resilience_timeout::{TimedOut, TimeoutLayer};
+//! use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), BoxError> {
+//! let inventory = ServiceBuilder::new()
+//!     .layer(TimeoutLayer::new("inventory", Duration::from_millis(250))?)
+//!     .service(service_fn(|_sku: u64| pending::<Result<u32, BoxError>>()));
+//!
+//! let error = inventory.oneshot(7).await.unwrap_err();
+//! let timed_out = TimedOut::find(&*error).expect("inventory hangs");
+//! assert_eq!(timed_out.to_string(), "inventory: no response within 250ms");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! On an axum `Router` or a tonic server, answer with 504 or `DEADLINE_EXCEEDED`, and bound silences of the body
+//! too: `resilience_http` has `.http().respond()` and `.body_idle(…)`.
+//!
+//! # What it does
+//!
+//! | | |
+//! |---|---|
+//! | readiness | the inner service's, not bounded: waiting there is the business of an outer layer |
+//! | call | the inner future is polled first; a response that is there at once costs no timer and no clock read |
+//! | the limit | runs from the first time that the inner future is pending; timers tick in milliseconds |
+//! | time is up | the inner future is dropped, then the caller gets a [`TimedOut`] or an answer, in the same poll |
+//! | both at once | the response wins |
+//! | drop | drops the inner call and the timer |
+//! | clone | of the layer: the same limit and metrics; of the service: its own inner service |
+//!
+//! The timer is tokio's: when a response is not there at once, the call must run in a runtime with its time
+//! enabled. A busy inner future cannot starve it: the timer is looked at outside of tokio's cooperative budget.
+//!
+//! Bounded is the *response*: for HTTP its head. The body may go on for as long as it likes.
+//!
+//! # Where it belongs
+//!
+//! *Inside* the circuit breaker and the retry: it bounds one attempt. A [`TimedOut`] is a failure of the
+//! dependency, not a refusal, and so the breaker counts a dependency that hangs, and the retry makes another
+//! attempt.
+//!
+//! # What the caller gets
+//!
+//! [`OnTimeout`] decides: a boxed error by default, the service's own error type with
+//! [`keep_error`](TimeoutLayer::keep_error), a response with [`answer`](TimeoutLayer::answer).
+//!
+//! # Metrics
+//!
+//! With the feature `metrics`: `resilience_timeout_expired_total{policy, kind}`; `kind` is `head` for a response
+//! that did not come, `idle` for a body that stood still. With the feature `tracing`, an event at debug level for
+//! each.
+
+mod machine;
+
+#[cfg(all(feature = "tower", not(resilience_loom)))]
+mod future;
+#[cfg(all(feature = "tower", not(resilience_loom)))]
+mod late;
+#[cfg(all(feature = "tower", not(resilience_loom)))]
+mod layer;
+#[cfg(all(feature = "tower", not(resilience_loom)))]
+mod service;
+#[cfg(all(feature = "tower", not(resilience_loom)))]
+mod telemetry;
+
+pub use machine::{Limit, TimedOut};
+
+#[cfg(all(feature = "tower", not(resilience_loom)))]
+pub use future::ResponseFuture;
+#[cfg(all(feature = "tower", not(resilience_loom)))]
+pub use late::{Answer, OnTimeout};
+#[cfg(all(feature = "tower", not(resilience_loom)))]
+pub use layer::{TimeoutBuilder, TimeoutLayer};
+#[cfg(all(feature = "tower", not(resilience_loom)))]
+pub use service::Timeout;
+#[cfg(all(feature = "tower", not(resilience_loom)))]
+pub use telemetry::{Kind, Telemetry};
