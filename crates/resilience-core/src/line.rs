@@ -13,8 +13,18 @@ pub struct Line(Arc<Mutex<Queued>>);
 #[derive(Default)]
 struct Queued {
     next: u64,
-    cost: u64,
+    /// The sum of the costs. Wider than a cost, since a saturated sum could not be taken apart again.
+    cost: u128,
     places: VecDeque<(u64, u64, Option<Waker>)>,
+}
+
+impl Queued {
+    fn ahead(&self) -> Ahead {
+        Ahead {
+            callers: self.places.len(),
+            cost: u64::try_from(self.cost).unwrap_or(u64::MAX),
+        }
+    }
 }
 
 impl Line {
@@ -33,19 +43,21 @@ impl Line {
         may_join: impl FnOnce(Ahead) -> Result<(), E>,
     ) -> Result<Place, E> {
         let mut queued = lock(&self.0);
-        may_join(Ahead {
-            callers: queued.places.len(),
-            cost: queued.cost,
-        })?;
+        may_join(queued.ahead())?;
         let id = queued.next;
         queued.next += 1;
-        queued.cost = queued.cost.saturating_add(cost);
+        queued.cost += u128::from(cost);
         queued.places.push_back((id, cost, None));
         Ok(Place {
             line: self.clone(),
             id,
             cost,
         })
+    }
+
+    /// Whom a caller that joined now would find before it.
+    pub fn ahead(&self) -> Ahead {
+        lock(&self.0).ahead()
     }
 
     /// How many callers stand in line.
@@ -83,7 +95,7 @@ impl fmt::Debug for Line {
 pub struct Ahead {
     /// Their number.
     pub callers: usize,
-    /// The sum of their costs.
+    /// The sum of their costs, at most [`u64::MAX`].
     pub cost: u64,
 }
 
@@ -98,6 +110,9 @@ pub struct Place {
 impl Place {
     /// Whether this is the head of the line. `waker` is woken when that changes, or by [`Line::wake_head`].
     pub fn is_head(&self, waker: &Waker) -> bool {
+        // Wakers run foreign code when they are cloned and when they are dropped (the last reference to a task
+        // may own another place in this line): both happen outside of the lock.
+        let mut spare = Some(waker.clone());
         let mut queued = lock(&self.line.0);
         // Ids grow along the line.
         let Ok(place) = queued
@@ -106,9 +121,9 @@ impl Place {
         else {
             return false;
         };
-        match &mut queued.places[place].2 {
-            Some(known) => known.clone_from(waker),
-            unknown => *unknown = Some(waker.clone()),
+        let known = &mut queued.places[place].2;
+        if !known.as_ref().is_some_and(|known| known.will_wake(waker)) {
+            std::mem::swap(known, &mut spare);
         }
         place == 0
     }
@@ -129,7 +144,7 @@ impl Drop for Place {
             else {
                 return;
             };
-            queued.cost = queued.cost.saturating_sub(self.cost);
+            queued.cost -= u128::from(self.cost);
             (queued.places.remove(place), place == 0)
         };
         if was_head {

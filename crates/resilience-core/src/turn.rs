@@ -6,7 +6,8 @@ use std::{task::Context, time::Duration};
 /// A policy where callers may wait for their turn, first come first served.
 ///
 /// Its adapter is [`QueueLayer`](crate::QueueLayer). While a caller waits, nothing is reserved for it, in the
-/// policy or in the inner service; dropping the ticket leaves the queue.
+/// policy or in the inner service. Dropping the ticket leaves the queue; a final answer of [`turn`](Self::turn)
+/// has left it already, so that those behind move up whatever becomes of the ticket.
 #[diagnostic::on_unimplemented(
     message = "callers cannot wait for `{Self}`",
     note = "`QueueLayer` needs a policy that implements `resilience_core::Queue<Req>`; with `GuardLayer` any policy refuses at once"
@@ -30,8 +31,9 @@ pub trait Queue<Req: ?Sized>: Policy<Req> {
     /// How long a caller waits at the most, its inner service's readiness included.
     fn max_wait(&self) -> Duration;
 
-    /// The refusal of a caller that has waited for that long, in the queue or for the inner service.
-    fn too_late(&self) -> Rejected;
+    /// The refusal of a caller that has stood in the queue for that long. (One whose turn came, but whose inner
+    /// service was not ready in time, is refused by the adapter, and its permit reverted.)
+    fn too_late(&self, ticket: Self::Ticket) -> Rejected;
 }
 
 /// The answer to a caller in a [`Queue`].

@@ -1,11 +1,12 @@
 use crate::{
-    Completion, Now, Permit, Queue, Reject, Rejected, Timestamp, Turn, Verdict, clock,
+    Completion, Now, Permit, Queue, Reason, Reject, Rejected, Timestamp, Turn, Verdict, clock,
     guard::settle, sync::Arc,
 };
 use pin_project_lite::pin_project;
 use std::{
     fmt,
     future::Future,
+    mem,
     pin::Pin,
     task::{Context, Poll, ready},
 };
@@ -15,14 +16,16 @@ use tower_service::Service;
 pin_project! {
     /// The future of a call through a [`QueueService`](crate::QueueService).
     ///
-    /// Dropping it leaves the queue, or abandons the call.
+    /// Joins the queue when it is first polled, so that one that nobody polls stands in nobody's way. Dropping it
+    /// leaves the queue, reverts an admission whose call was not made yet, or abandons the call.
     pub struct QueueFuture<Req, S, P, T, Q, V, F, K, R> {
         policy: Arc<P>,
         completion: K,
         reject: R,
         #[pin]
         stage: Stage<Req, S, T, Q, V, F>,
-        // One timer for both waits, made when the first of them begins.
+        // One timer for both waits, made when the first of them begins, and gone when the call is made: left
+        // armed, it would wake the task in the middle of the call for nothing.
         #[pin]
         timer: Option<Sleep>,
         timer_at: Timestamp,
@@ -48,33 +51,56 @@ struct Before<Req, S, T, Q, V> {
     req: Req,
     inner: S,
     verdict: V,
+    /// When the caller has waited for long enough; the end of time until it joins.
     until: Timestamp,
     place: Place<T, Q>,
 }
 
 enum Place<T, Q> {
-    Refused(Rejected),
+    Outside,
     InLine(T),
     /// Admitted, and waiting for the inner service.
-    Admitted(Q),
+    Admitted(Uncalled<Q>),
+}
+
+/// A permit whose call was not made yet: dropping it reverts the admission.
+struct Uncalled<Q> {
+    permit: Option<Q>,
+    /// [`Permit::revert`]. A pointer, since a bound here would have to be repeated on every struct around it.
+    revert: fn(Q, &mut Now),
+}
+
+impl<Q> Uncalled<Q> {
+    fn revert(mut self, now: &mut Now) {
+        if let Some(permit) = self.permit.take() {
+            (self.revert)(permit, now);
+        }
+    }
+
+    fn call(mut self) -> Q {
+        self.permit
+            .take()
+            .expect("only `call` and `revert` take it")
+    }
+}
+
+impl<Q> Drop for Uncalled<Q> {
+    fn drop(&mut self) {
+        if let Some(permit) = self.permit.take() {
+            (self.revert)(permit, &mut Now::lazy());
+        }
+    }
 }
 
 impl<Req, S, P, T, Q, V, F, K, R> QueueFuture<Req, S, P, T, Q, V, F, K, R> {
-    #[expect(clippy::too_many_arguments, reason = "one for each part of the layer")]
     pub(crate) fn new(
         req: Req,
         inner: S,
         policy: Arc<P>,
-        joined: Result<T, Rejected>,
-        until: Timestamp,
         verdict: V,
         completion: K,
         reject: R,
     ) -> Self {
-        let place = match joined {
-            Ok(ticket) => Place::InLine(ticket),
-            Err(why) => Place::Refused(why),
-        };
         Self {
             policy,
             completion,
@@ -84,12 +110,12 @@ impl<Req, S, P, T, Q, V, F, K, R> QueueFuture<Req, S, P, T, Q, V, F, K, R> {
                     req,
                     inner,
                     verdict,
-                    until,
-                    place,
+                    until: Timestamp::MAX,
+                    place: Place::Outside,
                 }),
             },
             timer: None,
-            timer_at: until,
+            timer_at: Timestamp::MAX,
         }
     }
 }
@@ -122,9 +148,11 @@ where
                                 permit.revert(&mut now);
                                 return Poll::Ready(Err(this.reject.map_err(error)));
                             }
+                            let permit = permit.call();
                             let inner = call.inner.call(call.req);
                             let call = Some((permit, call.verdict));
                             this.stage.set(Stage::Calling { inner, call });
+                            this.timer.set(None);
                             continue;
                         }
                         Step::Refused(why) => {
@@ -167,23 +195,38 @@ where
 {
     loop {
         match &mut call.place {
-            Place::Refused(why) => return Step::Refused(why.clone()),
+            Place::Outside => match policy.join(&call.req, now) {
+                Ok(ticket) => {
+                    call.until = now.get() + policy.max_wait();
+                    call.place = Place::InLine(ticket);
+                }
+                Err(why) => return Step::Refused(why),
+            },
             Place::InLine(ticket) => match policy.turn(ticket, cx, now) {
-                Turn::Admitted(permit) => call.place = Place::Admitted(permit),
+                Turn::Admitted(permit) => {
+                    call.place = Place::Admitted(Uncalled {
+                        permit: Some(permit),
+                        revert: P::Permit::revert,
+                    });
+                }
                 Turn::Refused(why) => return Step::Refused(why),
-                Turn::Wait(wake_at) => {
-                    if now.get() >= call.until {
-                        return Step::Refused(policy.too_late());
-                    }
+                Turn::Wait(wake_at) if now.get() < call.until => {
                     return Step::Wait(wake_at.unwrap_or(Timestamp::MAX));
+                }
+                Turn::Wait(_) => {
+                    let Place::InLine(ticket) = mem::replace(&mut call.place, Place::Outside)
+                    else {
+                        unreachable!("it was in line above")
+                    };
+                    return Step::Refused(policy.too_late(ticket));
                 }
             },
             Place::Admitted(_) => match call.inner.poll_ready(cx) {
                 Poll::Ready(result) => return Step::Ready(result),
-                Poll::Pending if now.get() >= call.until => {
-                    return Step::Refused(policy.too_late());
+                Poll::Pending if now.get() < call.until => return Step::Wait(Timestamp::MAX),
+                Poll::Pending => {
+                    return Step::Refused(Rejected::new(Reason::NotReady, "queue"));
                 }
-                Poll::Pending => return Step::Wait(Timestamp::MAX),
             },
         }
     }

@@ -1,5 +1,5 @@
 use super::QueueFuture;
-use crate::{Classify, Completion, Now, Queue, Reject, sync::Arc};
+use crate::{Classify, Completion, Queue, Reject, sync::Arc};
 use std::{
     fmt,
     task::{Context, Poll},
@@ -11,9 +11,12 @@ use tower_service::Service;
 /// | | |
 /// |---|---|
 /// | `poll_ready` | always ready: waiting, for the turn and then for the inner service, is part of the call |
-/// | `call` | waits, at most as long as the policy says, then calls a clone of the inner service |
-/// | dropping the future | leaves the queue; during the call it abandons the call |
+/// | `call` | takes a clone of the inner service. Its future joins the queue when it is first polled, waits at most as long as the policy says, then calls |
+/// | dropping the future | leaves the queue, or reverts the admission if the inner service has not been called; during the call it abandons the call |
 /// | `clone` | shares the policy and its queue |
+///
+/// Waiting takes a tokio runtime with its timer enabled. Tokio's timers count in milliseconds, so that a turn may
+/// come up to a millisecond late.
 pub struct QueueService<S, P, C, K, R> {
     inner: S,
     policy: Arc<P>,
@@ -78,15 +81,11 @@ where
     }
 
     fn call(&mut self, req: Req) -> Self::Future {
-        let mut now = Now::lazy();
-        let joined = self.policy.join(&req, &mut now);
         let verdict = self.classify.start(&req);
         QueueFuture::new(
             req,
             self.inner.clone(),
             self.policy.clone(),
-            joined,
-            now.get() + self.policy.max_wait(),
             verdict,
             self.completion.clone(),
             self.reject.clone(),
