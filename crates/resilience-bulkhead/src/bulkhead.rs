@@ -1,0 +1,163 @@
+use crate::{
+    BulkheadPermit, Drained,
+    machine::{Full, Slots},
+    telemetry::{self, Telemetry},
+};
+use resilience_core::{
+    ConfigError, Gate, GuardLayer, Name, Now, Policy, Reason, Rejected, sync::Arc,
+};
+use std::fmt;
+
+/// The layer of a [`Bulkhead`].
+pub type BulkheadLayer = GuardLayer<Bulkhead>;
+
+/// A limit on calls in flight; and the handle to it.
+///
+/// A clone is the same bulkhead, and so is every layer made of it: keep a clone to read and to close it.
+#[derive(Clone)]
+pub struct Bulkhead {
+    shared: Arc<Shared>,
+}
+
+pub(crate) struct Shared {
+    pub(crate) name: Name,
+    pub(crate) slots: Slots,
+    pub(crate) telemetry: Telemetry,
+}
+
+impl Bulkhead {
+    /// The highest limit: 2³¹ − 1 calls.
+    pub const MAX_LIMIT: usize = Slots::MAX_LIMIT;
+
+    /// A bulkhead that admits `limit` calls at once, from 1 to [`MAX_LIMIT`](Self::MAX_LIMIT).
+    ///
+    /// `name` stands in refusals, metrics and events.
+    pub fn new(name: impl Into<Name>, limit: usize) -> Result<Self, ConfigError> {
+        Self::builder(name).limit(limit).build()
+    }
+
+    /// Begins a bulkhead of this name.
+    pub fn builder(name: impl Into<Name>) -> BulkheadBuilder {
+        BulkheadBuilder {
+            name: name.into(),
+            limit: None,
+        }
+    }
+
+    /// A Tower layer over this bulkhead.
+    pub fn layer(&self) -> BulkheadLayer {
+        GuardLayer::new(self.clone())
+    }
+
+    /// The name given by the user.
+    pub fn name(&self) -> &Name {
+        &self.shared.name
+    }
+
+    /// How many calls are in flight. Never more than [`limit`](Self::limit).
+    pub fn in_flight(&self) -> usize {
+        self.shared.slots.in_flight()
+    }
+
+    /// How many calls are admitted at once.
+    pub fn limit(&self) -> usize {
+        self.shared.slots.limit()
+    }
+
+    /// Refuses new calls from now on, with [`Reason::ShuttingDown`]. Calls in flight go on;
+    /// [`drained`](Self::drained) waits for them.
+    ///
+    /// There is no way back, and closing again does nothing.
+    pub fn close(&self) {
+        if self.shared.slots.close() {
+            telemetry::closed(&self.shared.name, self.in_flight());
+        }
+    }
+
+    /// Whether the bulkhead has been [closed](Self::close).
+    pub fn is_closed(&self) -> bool {
+        self.shared.slots.is_closed()
+    }
+
+    /// Waits until nothing is in flight, whether or not the bulkhead is [closed](Self::close).
+    ///
+    /// Ready as soon as there was a moment without calls in flight since this method was called. Only a closed
+    /// bulkhead stays empty afterwards. Any number of tasks may wait, and dropping the future stops waiting. A
+    /// waiting task is woken once, when the last call is over.
+    pub fn drained(&self) -> Drained {
+        Drained::new(self.shared.clone())
+    }
+
+    /// Uses this recorder for metrics instead of the global one. Without effect on those used before.
+    #[cfg(feature = "metrics")]
+    pub fn bind_recorder(&self, recorder: &dyn metrics::Recorder) {
+        self.shared.telemetry.bind(recorder);
+    }
+}
+
+impl<Req: ?Sized> Policy<Req> for Bulkhead {
+    type Permit = BulkheadPermit;
+
+    fn admit(&self, _: &Req, _: &mut Now) -> Result<BulkheadPermit, Rejected> {
+        match self.shared.slots.enter() {
+            Ok(()) => Ok(BulkheadPermit::new(self.shared.clone())),
+            Err(why) => {
+                self.shared.telemetry.rejected(why);
+                let reason = match why {
+                    Full::Taken => Reason::Concurrency,
+                    Full::Closed => Reason::ShuttingDown,
+                };
+                Err(Rejected::new(reason, self.shared.name.clone()))
+            }
+        }
+    }
+
+    fn refusing(&self, _: &mut Now) -> bool {
+        self.shared.slots.is_refusing()
+    }
+
+    fn gates(&self, each: &mut dyn FnMut(&Gate)) {
+        each(self.shared.slots.refusing());
+    }
+}
+
+impl fmt::Debug for Bulkhead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bulkhead")
+            .field("name", &self.shared.name)
+            .field("limit", &self.limit())
+            .field("in_flight", &self.in_flight())
+            .field("closed", &self.is_closed())
+            .finish()
+    }
+}
+
+/// Builds a [`Bulkhead`].
+#[derive(Clone, Debug)]
+pub struct BulkheadBuilder {
+    name: Name,
+    limit: Option<usize>,
+}
+
+impl BulkheadBuilder {
+    /// How many calls may be in flight at once: from 1 to [`Bulkhead::MAX_LIMIT`]. There is no default.
+    pub fn limit(mut self, calls: usize) -> Self {
+        self.limit = Some(calls);
+        self
+    }
+
+    /// The bulkhead, or what is wrong with its configuration.
+    pub fn build(&self) -> Result<Bulkhead, ConfigError> {
+        let Some(limit) = self.limit else {
+            let expected = format!("set, from 1 to {}", Bulkhead::MAX_LIMIT);
+            return Err(ConfigError::new("limit", format_args!("not set"), expected));
+        };
+        Ok(Bulkhead {
+            shared: Arc::new(Shared {
+                slots: Slots::new(limit)?,
+                telemetry: Telemetry::new(&self.name),
+                name: self.name.clone(),
+            }),
+        })
+    }
+}
