@@ -1,0 +1,253 @@
+use crate::{
+    layer::Parts,
+    machine::{Course, Decision, Sent, Stop},
+};
+use pin_project_lite::pin_project;
+use resilience_core::{Classify, Now, Outcome, Replay, Timestamp, Verdict, Withdrawal, clock};
+use std::{
+    fmt,
+    future::Future,
+    marker::PhantomData,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll, ready},
+};
+use tokio::time::Sleep;
+use tower_service::Service;
+
+pin_project! {
+    /// The future of a call through [`Retry`](crate::Retry).
+    ///
+    /// Dropping it drops the attempt that is under way, or gives up the wait for the next one.
+    pub struct ResponseFuture<Req, S, C, R, K, V, F, T> {
+        parts: Arc<Parts<C, R>>,
+        // What retries are sent through; `None` when none can follow.
+        inner: Option<S>,
+        course: Course,
+        #[pin]
+        stage: Stage<K, V, F, T>,
+        // Made when a wait begins, for the wait's end or the deadline.
+        #[pin]
+        timer: Option<Sleep>,
+        req: PhantomData<fn(Req)>,
+    }
+
+    impl<Req, S, C, R, K, V, F, T> PinnedDrop for ResponseFuture<Req, S, C, R, K, V, F, T> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            if let StageProj::Waiting { pause: Some(_) } = this.stage.as_mut().project() {
+                this.parts.shared.telemetry.stopped(Stop::Abandoned);
+            }
+        }
+    }
+}
+
+pin_project! {
+    #[project = StageProj]
+    enum Stage<K, V, F, T> {
+        Calling {
+            #[pin]
+            future: F,
+            // Taken when the result arrives.
+            attempt: Option<Attempt<K, V>>,
+        },
+        // Taken when the wait is over.
+        Waiting { pause: Option<Pause<K, T>> },
+        Over,
+    }
+}
+
+/// What goes along with an attempt.
+struct Attempt<K, V> {
+    verdict: V,
+    kept: Option<K>,
+    sent: Sent,
+}
+
+/// What is held between two attempts.
+struct Pause<K, T> {
+    /// What the caller gets if the next attempt cannot be made; dropped only when it can.
+    result: T,
+    kept: K,
+    withdrawal: Option<Withdrawal>,
+    /// The backoff is not over; after it, the inner service is to become ready.
+    backing_off: bool,
+}
+
+impl<Req, S, C, R, K, V, F, T> ResponseFuture<Req, S, C, R, K, V, F, T> {
+    pub(crate) fn new(
+        parts: Arc<Parts<C, R>>,
+        inner: Option<S>,
+        course: Course,
+        future: F,
+        verdict: V,
+        kept: Option<K>,
+    ) -> Self {
+        let attempt = Some(Attempt {
+            verdict,
+            kept,
+            sent: Sent::default(),
+        });
+        Self {
+            parts,
+            inner,
+            course,
+            stage: Stage::Calling { future, attempt },
+            timer: None,
+            req: PhantomData,
+        }
+    }
+}
+
+impl<Req, S, C, R> Future
+    for ResponseFuture<Req, S, C, R, R::Kept, C::Call, S::Future, Result<S::Response, S::Error>>
+where
+    S: Service<R::Inner>,
+    C: Classify<R::Inner, S::Response, S::Error>,
+    R: Replay<Req>,
+{
+    type Output = Result<S::Response, S::Error>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        let Parts {
+            shared,
+            classify,
+            replay,
+        } = &**this.parts;
+        loop {
+            match this.stage.as_mut().project() {
+                StageProj::Calling { future, attempt } => {
+                    let result = ready!(future.poll(cx));
+                    let mut attempt = attempt.take().expect("polled after completion");
+                    let outcome = judge(&mut attempt.verdict, &result);
+                    attempt.sent.ended(outcome);
+                    let kept = attempt.kept;
+                    let replayable = || matches!(&kept, Some(kept) if replay.allows(kept, outcome));
+                    let mut now = Now::lazy();
+                    let ended = this
+                        .course
+                        .ended(&shared.plan, outcome, replayable, &mut now);
+                    let (retry, kept) = match (ended, kept) {
+                        (Decision::Retry(retry), Some(kept)) => (retry, kept),
+                        (ended, _) => {
+                            this.stage.set(Stage::Over);
+                            shared.ended(this.course.attempt(), outcome, &ended);
+                            return Poll::Ready(result);
+                        }
+                    };
+                    shared.decided(this.course.attempt() + 1, outcome, &retry);
+                    let backing_off = !retry.wait.is_zero();
+                    if backing_off {
+                        this.timer.set(Some(sleep_until(now.get() + retry.wait)));
+                    }
+                    // What the failed attempt's future holds goes before the wait, its result after it.
+                    let pause = Some(Pause {
+                        result,
+                        kept,
+                        withdrawal: retry.withdrawal,
+                        backing_off,
+                    });
+                    this.stage.set(Stage::Waiting { pause });
+                }
+                StageProj::Waiting { pause: slot } => {
+                    let pause = slot.as_mut().expect("polled after completion");
+                    if pause.backing_off {
+                        ready!(poll_timer(this.timer.as_mut(), cx));
+                        pause.backing_off = false;
+                    }
+                    let inner = this.inner.as_mut().expect("there while a retry can follow");
+                    let resumed = ready!(poll_inner(inner, this.course, this.timer.as_mut(), cx));
+                    this.timer.set(None);
+                    let pause = slot.take().expect("it was there above");
+                    let attempt = this.course.attempt() + 1;
+                    let last = this.course.next_is_last(&shared.plan);
+                    let again = resumed.and_then(|()| {
+                        let again = replay.again(pause.kept, attempt, last);
+                        again.ok_or(Stop::NotReplayable)
+                    });
+                    let (req, kept) = match again {
+                        Ok(again) => again,
+                        Err(why) => {
+                            this.stage.set(Stage::Over);
+                            shared.telemetry.stopped(why);
+                            return Poll::Ready(pause.result);
+                        }
+                    };
+                    // It may hold a connection or a permit that the next attempt needs.
+                    drop(pause.result);
+                    let verdict = classify.start(&req);
+                    let sent = this.course.send(pause.withdrawal);
+                    shared.telemetry.sent();
+                    let future = inner.call(req);
+                    let attempt = Some(Attempt {
+                        verdict,
+                        kept,
+                        sent,
+                    });
+                    this.stage.set(Stage::Calling { future, attempt });
+                }
+                StageProj::Over => panic!("polled after completion"),
+            }
+        }
+    }
+}
+
+/// Ready when the next attempt can be made, or never can.
+fn poll_inner<S: Service<I>, I>(
+    inner: &mut S,
+    course: &Course,
+    mut timer: Pin<&mut Option<Sleep>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<(), Stop>> {
+    if course.too_late(&mut Now::lazy()) {
+        return Poll::Ready(Err(Stop::Deadline));
+    }
+    match inner.poll_ready(cx) {
+        Poll::Ready(ready) => Poll::Ready(ready.map_err(|_| Stop::NotReady)),
+        Poll::Pending => {
+            let Some(until) = course.until() else {
+                return Poll::Pending;
+            };
+            if timer.is_none() {
+                timer.set(Some(sleep_until(until)));
+            }
+            poll_timer(timer, cx).map(|()| Err(Stop::Deadline))
+        }
+    }
+}
+
+fn sleep_until(at: Timestamp) -> Sleep {
+    tokio::time::sleep_until(clock::instant(at))
+}
+
+/// Ready, and without a timer, when the time has come.
+fn poll_timer(mut timer: Pin<&mut Option<Sleep>>, cx: &mut Context<'_>) -> Poll<()> {
+    if let Some(armed) = timer.as_mut().as_pin_mut() {
+        ready!(armed.poll(cx));
+    }
+    timer.set(None);
+    Poll::Ready(())
+}
+
+fn judge<Res, E>(verdict: &mut impl Verdict<Res, E>, result: &Result<Res, E>) -> Outcome {
+    match result {
+        // A head that leaves the verdict to the end of the body has committed the call to this response.
+        Ok(res) => verdict.response(res).unwrap_or(Outcome::Success),
+        Err(error) => verdict.error(error),
+    }
+}
+
+impl<Req, S, C, R, K, V, F, T> fmt::Debug for ResponseFuture<Req, S, C, R, K, V, F, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stage = match &self.stage {
+            Stage::Calling { .. } => "calling",
+            Stage::Waiting { .. } => "waiting",
+            Stage::Over => "over",
+        };
+        f.debug_struct("ResponseFuture")
+            .field("attempt", &self.course.attempt())
+            .field("stage", &stage)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,159 @@
+use crate::{
+    Retry, RetryBuilder, RetryEvent,
+    builder::Hook,
+    machine::{self, Decision, Plan},
+    telemetry::{self, Telemetry},
+};
+use resilience_core::{Budget, ByClone, ConfigError, Errors, Name, Outcome, clock};
+use std::{fmt, sync::Arc};
+use tower_layer::Layer;
+
+/// Sends failed requests again: see [`Retry`].
+///
+/// One layer value is one budget and one source of jitter: every service that it makes, every clone of the layer
+/// and of those services share them.
+///
+/// | part | default | change it with |
+/// |---|---|---|
+/// | which outcomes are failures | [`Errors`]: every error | [`classify`](Self::classify) |
+/// | how a request is sent again | [`ByClone`]: a clone, whatever it is | [`replay`](Self::replay) |
+///
+/// `resilience-http` sets both for HTTP and gRPC, with `.http()` and `.grpc()`.
+pub struct RetryLayer<C = Errors, R = ByClone> {
+    pub(crate) shared: Arc<Shared>,
+    classify: Arc<C>,
+    replay: Arc<R>,
+}
+
+/// What a layer, its clones, their services and calls have in common.
+pub(crate) struct Shared {
+    name: Name,
+    pub(crate) plan: Plan,
+    pub(crate) telemetry: Telemetry,
+    on_retry: Option<Hook>,
+}
+
+/// What a service and its calls have in common.
+pub(crate) struct Parts<C, R> {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) classify: Arc<C>,
+    pub(crate) replay: Arc<R>,
+}
+
+impl RetryLayer {
+    /// Configures retries. `name` stands in metrics and events.
+    pub fn builder(name: impl Into<Name>) -> RetryBuilder {
+        RetryBuilder::new(name)
+    }
+}
+
+impl RetryBuilder {
+    /// The layer, or which setting cannot be.
+    pub fn build(self) -> Result<RetryLayer, ConfigError> {
+        let plan = self.plan()?;
+        if let Some(budget) = plan.budget() {
+            // A budget begins with the first look at it.
+            budget.available(clock::now());
+        }
+        Ok(RetryLayer {
+            shared: Arc::new(Shared {
+                telemetry: Telemetry::new(&self.name),
+                name: self.name,
+                plan,
+                on_retry: self.on_retry,
+            }),
+            classify: Arc::new(Errors),
+            replay: Arc::new(ByClone),
+        })
+    }
+}
+
+impl<C, R> RetryLayer<C, R> {
+    /// Decides with `classify` which outcomes are failures. It sees the request as the inner service gets it.
+    pub fn classify<D>(self, classify: D) -> RetryLayer<D, R> {
+        RetryLayer {
+            shared: self.shared,
+            classify: Arc::new(classify),
+            replay: self.replay,
+        }
+    }
+
+    /// Sends requests again as `replay` says.
+    pub fn replay<Q>(self, replay: Q) -> RetryLayer<C, Q> {
+        RetryLayer {
+            shared: self.shared,
+            classify: self.classify,
+            replay: Arc::new(replay),
+        }
+    }
+
+    /// The name.
+    pub fn name(&self) -> &Name {
+        &self.shared.name
+    }
+
+    /// The budget, unless there is none.
+    pub fn budget(&self) -> Option<&Budget> {
+        self.shared.plan.budget()
+    }
+}
+
+impl Shared {
+    /// A call is over after so many attempts.
+    pub(crate) fn ended(&self, attempts: u32, outcome: Outcome, decision: &Decision) {
+        match decision {
+            Decision::Stop(why) => self.telemetry.stopped(*why),
+            _ if attempts > 1 && outcome == Outcome::Success => self.telemetry.recovered(),
+            _ => {}
+        }
+    }
+
+    /// Tells everybody of a retry to come.
+    pub(crate) fn decided(&self, attempt: u32, outcome: Outcome, retry: &machine::Retry) {
+        let event = RetryEvent {
+            policy: self.name.clone(),
+            attempt,
+            outcome,
+            wait: retry.wait,
+        };
+        telemetry::decided(&event);
+        if let Some(hook) = &self.on_retry {
+            hook(&event);
+        }
+    }
+}
+
+/// A clone shares the budget.
+impl<C, R> Clone for RetryLayer<C, R> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: self.shared.clone(),
+            classify: self.classify.clone(),
+            replay: self.replay.clone(),
+        }
+    }
+}
+
+impl<C: fmt::Debug, R: fmt::Debug> fmt::Debug for RetryLayer<C, R> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RetryLayer")
+            .field("name", &self.shared.name)
+            .field("plan", &self.shared.plan)
+            .field("classify", &self.classify)
+            .field("replay", &self.replay)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<S, C, R> Layer<S> for RetryLayer<C, R> {
+    type Service = Retry<S, C, R>;
+
+    fn layer(&self, inner: S) -> Self::Service {
+        let parts = Parts {
+            shared: self.shared.clone(),
+            classify: self.classify.clone(),
+            replay: self.replay.clone(),
+        };
+        Retry::new(inner, Arc::new(parts))
+    }
+}

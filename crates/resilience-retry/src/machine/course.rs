@@ -1,0 +1,226 @@
+use super::Plan;
+use resilience_core::{Now, Outcome, Reason, Timestamp, Waits, Withdrawal};
+use std::time::Duration;
+
+/// One call on its way through its attempts.
+#[derive(Debug)]
+pub struct Course {
+    /// Attempts made, the current one included.
+    attempts: u32,
+    /// When no further attempt may begin.
+    until: Option<Timestamp>,
+    /// Made with the first retry: a call that succeeds has no use for them.
+    waits: Option<Waits>,
+    /// Whether this call has been noted in the budget.
+    deposited: bool,
+}
+
+/// What to do after an attempt.
+#[derive(Debug)]
+pub enum Decision {
+    /// The call is over, and there was nothing to retry.
+    Done,
+    /// The attempt failed, and is the last.
+    Stop(Stop),
+    /// Another attempt.
+    Retry(Retry),
+}
+
+/// Another attempt, to be made after a wait.
+#[derive(Debug)]
+#[must_use = "dropping it returns the retry to the budget"]
+pub struct Retry {
+    /// How long to wait; may be zero.
+    pub wait: Duration,
+    /// What the attempt takes out of the budget, unless there is none. Goes back when dropped unsent.
+    pub withdrawal: Option<Withdrawal>,
+}
+
+/// Why a failed call is not retried (any more).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Stop {
+    /// All attempts have been made.
+    Attempts,
+    /// The budget is spent.
+    Budget,
+    /// The deadline has passed, or would pass during the wait.
+    Deadline,
+    /// The request may not be repeated, or is no longer there in full.
+    NotReplayable,
+    /// The inner service failed to become ready for another attempt.
+    NotReady,
+    /// The failure is permanent.
+    Permanent,
+    /// One of the family's layers refused, in a way that waiting does not mend.
+    Refused,
+    /// The caller went away during the wait.
+    Abandoned,
+}
+
+impl Stop {
+    /// The reason as a metrics label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Attempts => "attempts",
+            Self::Budget => "budget",
+            Self::Deadline => "deadline",
+            Self::NotReplayable => "not_replayable",
+            Self::NotReady => "not_ready",
+            Self::Permanent => "permanent",
+            Self::Refused => "refused",
+            Self::Abandoned => "abandoned",
+        }
+    }
+}
+
+impl Course {
+    /// The first attempt begins. Looks at the clock only if there is a deadline to keep.
+    pub fn begin(plan: &Plan, now: &mut Now) -> Self {
+        let deadline = plan.deadline.filter(|_| plan.retries());
+        Self {
+            attempts: 1,
+            until: deadline.map(|deadline| now.get() + deadline),
+            waits: None,
+            deposited: false,
+        }
+    }
+
+    /// The number of the current attempt; the first is 1.
+    pub fn attempt(&self) -> u32 {
+        self.attempts
+    }
+
+    /// When no further attempt may begin, if there is a deadline.
+    pub fn until(&self) -> Option<Timestamp> {
+        self.until
+    }
+
+    /// Whether the deadline has passed. Looks at the clock only if there is one.
+    pub fn too_late(&self, now: &mut Now) -> bool {
+        self.until.is_some_and(|until| now.get() >= until)
+    }
+
+    /// The current attempt ended with `outcome`. `replayable`, asked only where all depends on it, says whether
+    /// the request could be sent again.
+    ///
+    /// The first attempt that got past the family's own layers earns its share of a retry.
+    pub fn ended(
+        &mut self,
+        plan: &Plan,
+        outcome: Outcome,
+        replayable: impl FnOnce() -> bool,
+        now: &mut Now,
+    ) -> Decision {
+        self.deposit(plan, outcome);
+        let advised = match advice(plan, outcome) {
+            Advice::Done => return Decision::Done,
+            Advice::Stop(why) => return Decision::Stop(why),
+            Advice::Retry(advised) => advised,
+        };
+        if self.attempts >= plan.attempts {
+            return Decision::Stop(Stop::Attempts);
+        }
+        if !replayable() {
+            return Decision::Stop(Stop::NotReplayable);
+        }
+        let wait = self.next_wait(plan, advised);
+        if self.until.is_some_and(|until| now.get() + wait >= until) {
+            return Decision::Stop(Stop::Deadline);
+        }
+        // Last, so that only a retry which nothing else prevents is taken out.
+        let withdrawal = match &plan.budget {
+            None => None,
+            Some(budget) => match budget.withdraw(now.get()) {
+                None => return Decision::Stop(Stop::Budget),
+                some => some,
+            },
+        };
+        Decision::Retry(Retry { wait, withdrawal })
+    }
+
+    /// The next attempt is being sent.
+    pub fn send(&mut self, withdrawal: Option<Withdrawal>) -> Sent {
+        self.attempts = self.attempts.saturating_add(1);
+        Sent(withdrawal)
+    }
+
+    /// Whether the attempt that [`send`](Self::send) would begin is the last.
+    pub fn next_is_last(&self, plan: &Plan) -> bool {
+        self.attempts + 1 >= plan.attempts
+    }
+
+    fn deposit(&mut self, plan: &Plan, outcome: Outcome) {
+        let refused = matches!(outcome, Outcome::Refused { .. });
+        if let Some(budget) = plan.budget.as_ref().filter(|_| !refused && !self.deposited) {
+            budget.deposit();
+            self.deposited = true;
+        }
+    }
+
+    fn next_wait(&mut self, plan: &Plan, advised: Option<Duration>) -> Duration {
+        let waits = self
+            .waits
+            .get_or_insert_with(|| plan.backoff.waits(plan.entropy.clone()));
+        match advised {
+            None => waits.next_wait(),
+            Some(advised) => waits.next_after(advised.min(plan.advice_cap)),
+        }
+    }
+}
+
+enum Advice {
+    Done,
+    Stop(Stop),
+    /// After at least this delay, if one was advised.
+    Retry(Option<Duration>),
+}
+
+/// What an outcome alone says about a retry.
+fn advice(plan: &Plan, outcome: Outcome) -> Advice {
+    match outcome {
+        Outcome::Success | Outcome::Ignored => Advice::Done,
+        Outcome::Transient { retry_after } | Outcome::Overload { retry_after } => {
+            Advice::Retry(retry_after)
+        }
+        Outcome::Unsent => Advice::Retry(None),
+        Outcome::Refused {
+            reason,
+            retry_after,
+        } => match (reason, retry_after) {
+            // Room comes back whenever a call ends.
+            (Reason::Concurrency | Reason::NotReady, delay) => Advice::Retry(delay),
+            // Our own delays are exact: to come back before them is to be refused again.
+            (Reason::Rate | Reason::Other, Some(delay)) if delay <= plan.advice_cap => {
+                Advice::Retry(Some(delay))
+            }
+            // An open breaker, a shedding or closing service want to be left alone; a quota without a delay
+            // never admits this call; a deadline that has passed stays so.
+            _ => Advice::Stop(Stop::Refused),
+        },
+        // Permanent, and whatever is not known to be worth another attempt.
+        _ => Advice::Stop(Stop::Permanent),
+    }
+}
+
+/// A retry that has been sent: it stays spent, however the attempt ends.
+#[derive(Debug, Default)]
+pub struct Sent(Option<Withdrawal>);
+
+impl Sent {
+    /// The attempt ended with `outcome`. If one of the family's own layers refused it, the dependency never saw
+    /// it, and it returns to the budget.
+    pub fn ended(mut self, outcome: Outcome) {
+        if matches!(outcome, Outcome::Refused { .. }) {
+            self.0 = None;
+        }
+    }
+}
+
+impl Drop for Sent {
+    fn drop(&mut self) {
+        if let Some(withdrawal) = self.0.take() {
+            withdrawal.spend();
+        }
+    }
+}
