@@ -1,0 +1,106 @@
+use resilience_core::{
+    BoxError, Outcome, Rejected,
+    sync::{Arc, Mutex, lock},
+};
+use std::fmt;
+
+/// What went wrong: the failing response, or the error, and how the call was judged.
+///
+/// Given to a fallback's function, which may take the response or the error out by
+/// [`into_result`](Self::into_result), for example to pass it on after all.
+///
+/// When an async function fails too, and has not taken the error out, the error becomes the
+/// [`primary`](resilience_core::BothFailed::primary) one of the two.
+pub struct Failure<Res, E> {
+    /// Empty only while being dropped.
+    result: Option<Result<Res, E>>,
+    outcome: Outcome,
+    described: Option<BoxError>,
+    home: Option<Home<E>>,
+}
+
+/// Where an error goes when the function that got it by value did not take it.
+pub(crate) type Home<E> = Arc<Mutex<Option<E>>>;
+
+impl<Res, E> Failure<Res, E> {
+    /// The failure of a call that ended with `result`, and was judged to be an `outcome`.
+    pub fn new(result: Result<Res, E>, outcome: Outcome) -> Self {
+        Self {
+            result: Some(result),
+            outcome,
+            described: None,
+            home: None,
+        }
+    }
+
+    /// Describes a failing response by an error: a [`Rejected`], if one of the family's layers answered.
+    pub fn described(mut self, error: impl Into<Option<BoxError>>) -> Self {
+        self.described = error.into();
+        self
+    }
+
+    /// How the call was judged.
+    pub fn outcome(&self) -> Outcome {
+        self.outcome
+    }
+
+    /// The failing response; `None` if there was an error.
+    pub fn response(&self) -> Option<&Res> {
+        self.result.as_ref()?.as_ref().ok()
+    }
+
+    /// The error; `None` if there was a failing response.
+    pub fn error(&self) -> Option<&E> {
+        self.result.as_ref()?.as_ref().err()
+    }
+
+    /// The refusal, if one of the family's own layers refused the call, and the dependency was not asked.
+    ///
+    /// Looks into errors by [`Rejected::find_in`].
+    pub fn rejected(&self) -> Option<&Rejected>
+    where
+        E: 'static,
+    {
+        match self.error() {
+            Some(error) => Rejected::find_in(error),
+            None => Rejected::find(&**self.described.as_ref()?),
+        }
+    }
+
+    /// The response or the error itself.
+    #[expect(
+        clippy::missing_panics_doc,
+        reason = "there is one of the two until `self` is gone"
+    )]
+    pub fn into_result(mut self) -> Result<Res, E> {
+        self.result.take().expect("taken only once, by value")
+    }
+
+    /// Has an error that is not taken put at `home`, and gives away the description of the response.
+    pub(crate) fn send_home(&mut self, home: Home<E>) -> Option<BoxError> {
+        self.home = Some(home);
+        self.described.take()
+    }
+}
+
+impl<Res, E> Drop for Failure<Res, E> {
+    fn drop(&mut self) {
+        if let (Some(Err(error)), Some(home)) = (self.result.take(), &self.home) {
+            *lock(home) = Some(error);
+        }
+    }
+}
+
+impl<Res: fmt::Debug, E: fmt::Debug> fmt::Debug for Failure<Res, E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Failure");
+        match &self.result {
+            Some(Ok(response)) => debug.field("response", response),
+            Some(Err(error)) => debug.field("error", error),
+            None => &mut debug,
+        };
+        debug
+            .field("outcome", &self.outcome)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,89 @@
+use crate::{Mark, ResponseFuture, StandIn, layer::Shared};
+use resilience_core::Classify;
+use std::{
+    fmt,
+    sync::Arc,
+    task::{Context, Poll},
+};
+use tower_service::Service;
+
+/// Answers in place of the inner service's failures.
+///
+/// | | |
+/// |---|---|
+/// | `poll_ready` | the inner service's; its error is not answered for, as it means the end of that service |
+/// | `call` | calls the inner service; a failure, or a refusal on the way, is answered by the fallback |
+/// | dropping the future | drops the inner call, or the fallback's function |
+/// | `clone` | has the same fallback and its own inner service |
+pub struct Fallback<S, A, C, M> {
+    inner: S,
+    shared: Arc<Shared<A>>,
+    classify: C,
+    mark: M,
+}
+
+impl<S, A, C, M> Fallback<S, A, C, M> {
+    pub(crate) fn new(inner: S, shared: Arc<Shared<A>>, classify: C, mark: M) -> Self {
+        Self {
+            inner,
+            shared,
+            classify,
+            mark,
+        }
+    }
+
+    /// The inner service. Calling it directly goes past the fallback.
+    pub fn get_ref(&self) -> &S {
+        &self.inner
+    }
+}
+
+/// By hand, because what stands in need not be `Clone`.
+impl<S: Clone, A, C: Clone, M: Clone> Clone for Fallback<S, A, C, M> {
+    fn clone(&self) -> Self {
+        Self::new(
+            self.inner.clone(),
+            self.shared.clone(),
+            self.classify.clone(),
+            self.mark.clone(),
+        )
+    }
+}
+
+impl<S: fmt::Debug, A: fmt::Debug, C, M> fmt::Debug for Fallback<S, A, C, M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fallback")
+            .field("inner", &self.inner)
+            .field("policy", &self.shared.policy)
+            .field("stand_in", &self.shared.stand_in)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<Req, S, A, C, M> Service<Req> for Fallback<S, A, C, M>
+where
+    S: Service<Req>,
+    A: StandIn<S::Response, S::Error>,
+    C: Classify<Req, S::Response, S::Error>,
+    M: Mark<S::Response, A::Response> + Clone,
+{
+    type Response = M::Response;
+    type Error = A::Error;
+    type Future = ResponseFuture<S::Future, C::Call, A::Future, A, M>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        self.inner
+            .poll_ready(cx)
+            .map_err(|error| self.shared.stand_in.map_err(error))
+    }
+
+    fn call(&mut self, req: Req) -> Self::Future {
+        let verdict = self.classify.start(&req);
+        ResponseFuture::new(
+            self.inner.call(req),
+            verdict,
+            self.shared.clone(),
+            self.mark.clone(),
+        )
+    }
+}
