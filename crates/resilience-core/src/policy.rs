@@ -11,6 +11,7 @@ use crate::{Gate, Now, Outcome, Rejected, sync::Arc};
 /// are [reverted](Permit::revert), so that the refused call leaves no trace in them.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an admission policy for requests of type `{Req}`",
+    label = "not a policy",
     note = "a policy implements `resilience_core::Policy<Req>`; breakers, bulkheads, rate limits and tuples of up to six of them do"
 )]
 pub trait Policy<Req: ?Sized> {

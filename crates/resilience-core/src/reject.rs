@@ -4,6 +4,12 @@ use crate::{BoxError, Rejected};
 use std::{error::Error, fmt};
 
 /// Turns the inner service's error into the layer's.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot turn a refusal into an error or a response of this service, whose error is `{E}`",
+    label = "no answer to a refused call",
+    note = "on an axum `Router` or a tonic server, answer with responses: `.http().respond()` (`use resilience_http::HttpLayer`)",
+    note = "`Boxed`, the default, needs an error that converts into `BoxError`; `.keep_error()` one that implements `Error` and `From<Rejected>`"
+)]
 pub trait MapErr<E> {
     /// The error of the layer.
     type Error;
@@ -14,10 +20,10 @@ pub trait MapErr<E> {
 
 /// Says what the caller of a refused call gets: an error, or a response.
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot answer a refused call of this service",
-    label = "no way to turn a refusal into this service's response or error",
-    note = "on an axum `Router` or a tonic server, answer refusals with responses: `.http().respond()` (`use resilience_http::HttpLayer`)",
-    note = "`Boxed`, the default, needs an inner error that converts into `BoxError`; `.keep_error()` needs one that is `From<Rejected>`"
+    message = "`{Self}` cannot turn a refusal into an error or a response of this service, whose error is `{E}`",
+    label = "no answer to a refused call",
+    note = "on an axum `Router` or a tonic server, answer with responses: `.http().respond()` (`use resilience_http::HttpLayer`)",
+    note = "`Boxed`, the default, needs an error that converts into `BoxError`; `.keep_error()` one that implements `Error` and `From<Rejected>`"
 )]
 pub trait Reject<Req: ?Sized, Res, E>: MapErr<E> {
     /// Answers the refused `req`.
@@ -28,6 +34,8 @@ pub trait Reject<Req: ?Sized, Res, E>: MapErr<E> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Boxed;
 
+// So that the compiler speaks of the refusal, and not of `From` and `Error`.
+#[diagnostic::do_not_recommend]
 impl<E: Into<BoxError>> MapErr<E> for Boxed {
     type Error = BoxError;
 
@@ -36,6 +44,7 @@ impl<E: Into<BoxError>> MapErr<E> for Boxed {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<Req: ?Sized, Res, E: Into<BoxError>> Reject<Req, Res, E> for Boxed {
     fn reject(&self, _: &Req, why: Rejected) -> Result<Res, BoxError> {
         Err(Box::new(why))
@@ -57,6 +66,7 @@ impl<E> MapErr<E> for Keep {
     }
 }
 
+#[diagnostic::do_not_recommend]
 impl<Req: ?Sized, Res, E: From<Rejected> + Error> Reject<Req, Res, E> for Keep {
     fn reject(&self, _: &Req, why: Rejected) -> Result<Res, E> {
         Err(why.into())

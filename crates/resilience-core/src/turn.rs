@@ -10,6 +10,7 @@ use std::{task::Context, time::Duration};
 /// has left it already, so that those behind move up whatever becomes of the ticket.
 #[diagnostic::on_unimplemented(
     message = "callers cannot wait for `{Self}`",
+    label = "this policy has no queue",
     note = "`QueueLayer` needs a policy that implements `resilience_core::Queue<Req>`; with `GuardLayer` any policy refuses at once"
 )]
 pub trait Queue<Req: ?Sized>: Policy<Req> {

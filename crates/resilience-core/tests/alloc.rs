@@ -11,6 +11,7 @@ use std::{
     future::Future,
     pin::pin,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 use tower::{Layer, Service, service_fn};
 
@@ -22,11 +23,11 @@ impl Policy<u64> for Switch {
 
     fn admit(&self, _: &u64, now: &mut Now) -> Result<(), Rejected> {
         now.get();
-        match self.0.get() {
-            true => Ok(()),
-            false => Err(Rejected::new(Reason::Other, "switch")
-                .retry_after(std::time::Duration::from_secs(1))),
+        if self.0.get() {
+            return Ok(());
         }
+        let why = Rejected::new(Reason::Other, "switch");
+        Err(why.retry_after(Duration::from_secs(1)))
     }
 }
 

@@ -24,7 +24,7 @@ fn durations_are_above_zero_and_at_most_a_year() {
     for good in [
         Duration::from_nanos(1),
         Duration::from_secs(1),
-        LONGEST - Duration::from_nanos(1),
+        Duration::from_secs(364 * 86_400),
         LONGEST,
     ] {
         assert_eq!(config::duration("field", good), Ok(good));

@@ -460,41 +460,41 @@ mod permits {
         assert_eq!(events, ["spy admitted", "spy abandoned"]);
     }
 
-    /// Panics at the place that it is told.
+    /// Panics when it is told to: at the start of a call, or when it judges a response or an error.
     #[derive(Clone, Copy, PartialEq)]
     enum Bomb {
-        AtStart,
-        AtResponse,
-        AtError,
+        Start,
+        Response,
+        Error,
     }
 
     impl Classify<u32, u32, BoxError> for Bomb {
         type Call = Self;
 
         fn start(&self, _: &u32) -> Self {
-            assert!(*self != Self::AtStart, "boom");
+            assert!(*self != Self::Start, "boom");
             *self
         }
     }
 
     impl Verdict<u32, BoxError> for Bomb {
         fn response(&mut self, _: &u32) -> Option<Outcome> {
-            assert!(*self != Self::AtResponse, "boom");
+            assert!(*self != Self::Response, "boom");
             None
         }
 
         fn error(&mut self, _: &BoxError) -> Outcome {
-            assert!(*self != Self::AtError, "boom");
+            assert!(*self != Self::Error, "boom");
             Outcome::Ignored
         }
     }
 
     #[test]
     fn survive_a_panic_in_the_classifier() {
-        for bomb in [Bomb::AtStart, Bomb::AtResponse, Bomb::AtError] {
+        for bomb in [Bomb::Start, Bomb::Response, Bomb::Error] {
             let inner = service_fn(move |req: u32| async move {
                 match bomb {
-                    Bomb::AtError => Err::<u32, BoxError>("down".into()),
+                    Bomb::Error => Err::<u32, BoxError>("down".into()),
                     _ => Ok(req),
                 }
             });

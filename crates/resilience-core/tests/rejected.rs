@@ -77,21 +77,21 @@ fn a_double_failure_names_both_and_its_source_is_the_second() {
 
 #[test]
 fn find_in_sees_through_the_types_that_it_names() {
-    fn found_in<E: 'static>(error: E) -> bool {
-        Rejected::find_in(&error).is_some()
+    fn found_in<E: 'static>(error: &E) -> bool {
+        Rejected::find_in(error).is_some()
     }
 
-    assert!(found_in(refusal("x")));
-    assert!(found_in::<BoxError>(Box::new(refusal("x"))));
-    assert!(found_in::<BoxError>(Box::new(because(refusal("x")))));
-    assert!(found_in(BothFailed::new(refusal("x"), "down")));
-    assert!(found_in(BothFailed::new("down", refusal("x"))));
-    assert!(found_in(io::Error::other(refusal("x"))));
-    assert!(!found_in::<BoxError>("down".into()));
-    assert!(!found_in(BothFailed::new("a", "b")));
-    assert!(!found_in(io::Error::other("down")));
-    assert!(!found_in("down"));
-    assert!(!found_in(()));
+    assert!(found_in(&refusal("x")));
+    assert!(found_in(&BoxError::from(refusal("x"))));
+    assert!(found_in(&BoxError::from(because(refusal("x")))));
+    assert!(found_in(&BothFailed::new(refusal("x"), "down")));
+    assert!(found_in(&BothFailed::new("down", refusal("x"))));
+    assert!(found_in(&io::Error::other(refusal("x"))));
+    assert!(!found_in(&BoxError::from("down")));
+    assert!(!found_in(&BothFailed::new("a", "b")));
+    assert!(!found_in(&io::Error::other("down")));
+    assert!(!found_in(&"down"));
+    assert!(!found_in(&()));
 }
 
 #[test]
@@ -132,21 +132,21 @@ fn carries_reason_name_and_delay_into_its_outcome() {
 mod classified {
     use super::*;
 
-    fn judge<E, C: Classify<(), u32, E>>(classify: &C, error: E) -> Outcome {
-        classify.start(&()).error(&error)
+    fn judge<E, C: Classify<(), u32, E>>(classify: &C, error: &E) -> Outcome {
+        classify.start(&()).error(error)
     }
 
     #[test]
     fn refusals_are_no_failures_and_everything_else_is() {
         let refused = refusal("x").outcome();
         let boxed: BoxError = Box::new(because(refusal("x")));
-        assert_eq!(judge(&Errors, boxed), refused);
+        assert_eq!(judge(&Errors, &boxed), refused);
         assert_eq!(
-            judge::<BoxError, _>(&Errors, "down".into()),
+            judge::<BoxError, _>(&Errors, &"down".into()),
             Outcome::TRANSIENT
         );
-        assert_eq!(judge(&TypedErrors, because(refusal("x"))), refused);
-        assert_eq!(judge(&TypedErrors, because("down")), Outcome::TRANSIENT);
+        assert_eq!(judge(&TypedErrors, &because(refusal("x"))), refused);
+        assert_eq!(judge(&TypedErrors, &because("down")), Outcome::TRANSIENT);
         let mut verdict = Classify::<(), u32, Because>::start(&Errors, &());
         let res = Verdict::<u32, Because>::response(&mut verdict, &7);
         assert_eq!(res, Some(Outcome::Success));
@@ -163,8 +163,8 @@ mod classified {
             }
         });
         let boxed: BoxError = Box::new(because(refusal("x")));
-        assert_eq!(judge(&classify, boxed), refusal("x").outcome());
-        assert_eq!(judge(&classify, "down".into()), Outcome::Permanent);
+        assert_eq!(judge(&classify, &boxed), refusal("x").outcome());
+        assert_eq!(judge(&classify, &"down".into()), Outcome::Permanent);
         let mut verdict = Classify::<(), u32, BoxError>::start(&classify, &());
         assert_eq!(verdict.response(&0), Some(Outcome::OVERLOAD));
         assert_eq!(verdict.response(&1), Some(Outcome::Success));

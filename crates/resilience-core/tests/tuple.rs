@@ -93,10 +93,10 @@ fn a_refusal_reverts_those_before_it_latest_first_and_asks_none_after_it() {
 #[test]
 fn every_length_refuses_at_every_place() {
     fn check<P: Policy<u32>>(log: &Log, spies: &[&Spy], policy: &P) {
-        for place in 0..spies.len() {
-            spies[place].set_full(true);
+        for (place, spy) in spies.iter().enumerate() {
+            spy.set_full(true);
             assert!(policy.admit(&7, &mut now()).is_err());
-            spies[place].set_full(false);
+            spy.set_full(false);
             let events = log.take();
             assert_eq!(events.len(), 2 * place + 1, "{events:?}");
             let reverted = events.iter().filter(|event| event.ends_with("reverted"));
@@ -112,14 +112,18 @@ fn every_length_refuses_at_every_place() {
     }
 
     let log = Log::default();
-    let [a, b, c, d, e, f] = ["a", "b", "c", "d", "e", "f"].map(|name| log.spy(name));
-    check(&log, &[&a], &(&a,));
-    check(&log, &[&a, &b], &(&a, &b));
-    check(&log, &[&a, &b, &c], &(&a, &b, &c));
-    check(&log, &[&a, &b, &c, &d], &(&a, &b, &c, &d));
-    check(&log, &[&a, &b, &c, &d, &e], &(&a, &b, &c, &d, &e));
-    check(&log, &[&a, &b, &c, &d, &e, &f], &(&a, &b, &c, &d, &e, &f));
-    check(&log, &[&a, &b, &c, &d], &((&a, &b), (&c, (&d,))));
+    let spies = ["a", "b", "c", "d", "e", "f"].map(|name| log.spy(name));
+    let one = &spies.each_ref();
+    check(&log, &one[..1], &(one[0],));
+    check(&log, &one[..2], &(one[0], one[1]));
+    check(&log, &one[..3], &(one[0], one[1], one[2]));
+    check(&log, &one[..4], &(one[0], one[1], one[2], one[3]));
+    let five = (one[0], one[1], one[2], one[3], one[4]);
+    check(&log, &one[..5], &five);
+    let six = (one[0], one[1], one[2], one[3], one[4], one[5]);
+    check(&log, one, &six);
+    let nested = ((one[0], one[1]), (one[2], (one[3],)), ());
+    check(&log, &one[..4], &nested);
 }
 
 #[test]
@@ -265,4 +269,12 @@ fn all_see_the_same_time_read_when_first_asked_for() {
     assert_eq!(end.len(), 6);
     assert!(end.iter().all(|&time| time == end[0]), "{end:?}");
     assert!(end[0] > told[0]);
+}
+
+#[test]
+fn the_empty_tuple_admits_everybody() {
+    let nobody = ();
+    assert!(nobody.admit(&7, &mut now()).is_ok());
+    assert!(!refusing(&nobody));
+    assert_eq!(gates(&nobody), 0);
 }
