@@ -153,13 +153,14 @@ fn failures_of_30_percent_at_100_per_second_are_noticed_in_3_to_4_seconds() {
 #[test]
 #[expect(clippy::cast_precision_loss, reason = "far fewer calls than 2^53")]
 fn bursts_of_errors_refuse_at_most_one_call_in_a_thousand() {
-    for per_second in [100.0, 200.0, 333.0, 500.0, 1_000.0] {
+    for per_second in [100_u32, 200, 333, 500, 1_000] {
         let (mut calls, mut refused) = (0, 0);
         for seed in 0..4 {
             let mut simulation = Simulation::new(seed);
-            for _ in 0..(200_000.0 / (10.0 * per_second)) as u32 {
-                simulation.run(9.8, per_second, 0.0);
-                simulation.run(0.2, per_second, 0.5);
+            // 200,000 calls, whatever the rate.
+            for _ in 0..20_000 / per_second {
+                simulation.run(9.8, f64::from(per_second), 0.0);
+                simulation.run(0.2, f64::from(per_second), 0.5);
             }
             calls += simulation.calls;
             refused += simulation.refused;
@@ -186,7 +187,7 @@ fn openings_in_a_row_last_four_times_250_ms_and_then_twice_as_long_up_to_3_s() {
             let jitter = open_for.as_secs_f64() / plain.as_secs_f64();
             assert!((0.8..=1.2).contains(&jitter), "{open_for:?} for {plain:?}");
             spread = (spread.0.min(jitter), spread.1.max(jitter));
-            // To the nanosecond: a moment before, it refuses; then, it probes.
+            // A moment before, it refuses; then, it probes.
             simulation.time += open_for.as_secs_f64() * SECOND - 1_000.0;
             assert!(!simulation.call(1.0));
             simulation.time += 1_000.0;

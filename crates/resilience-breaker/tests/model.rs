@@ -453,7 +453,7 @@ fn configs() -> impl Strategy<Value = Config> {
 
 /// Applies one operation to both, and compares what they answer.
 fn step(
-    op: Op,
+    op: &Op,
     machine: &Machine,
     model: &mut Model,
     calls: &mut Vec<(Ticket, Call)>,
@@ -463,7 +463,7 @@ fn step(
         (!calls.is_empty()).then(|| calls.swap_remove(index.index(calls.len())))
     };
     let (state, epoch) = (model.state, model.epoch);
-    let transition = match op {
+    let transition = match *op {
         Op::Pass(millis) => {
             model.time += millis;
             None
@@ -565,7 +565,7 @@ proptest! {
         let mut model = Model::new(config);
         let mut calls = Vec::new();
         for op in ops {
-            step(op, &machine, &mut model, &mut calls)?;
+            step(&op, &machine, &mut model, &mut calls)?;
             compare(&machine, &model)?;
         }
     }
@@ -586,8 +586,8 @@ proptest! {
                     disturbed.revert(ticket);
                 }
             }
-            step(op.clone(), &machine, &mut model, &mut calls)?;
-            step(op, &disturbed, &mut other, &mut others)?;
+            step(&op, &machine, &mut model, &mut calls)?;
+            step(&op, &disturbed, &mut other, &mut others)?;
             compare(&disturbed, &model)?;
         }
     }

@@ -4,7 +4,8 @@
 //! transitions leave it as values. Use it for simulations, and where there is no Tower.
 //!
 //! ```
-//! //! use resilience_breaker::{BreakerBuilder, State};
+//! use std::time::Duration;
+//! use resilience_breaker::{BreakerBuilder, State};
 //! use resilience_core::{Now, Outcome, Timestamp};
 //!
 //! # fn main() -> Result<(), resilience_core::ConfigError> {
