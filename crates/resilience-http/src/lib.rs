@@ -43,6 +43,9 @@ mod classify;
 mod layer;
 mod protocol;
 mod refusal;
+mod replay;
+#[cfg(feature = "retry")]
+mod retry;
 #[cfg(feature = "tonic")]
 mod status;
 
@@ -55,5 +58,6 @@ pub use layer::StatusLayer;
 pub use layer::{HttpLayer, RespondLayer};
 pub use protocol::{GrpcCode, Protocol};
 pub use refusal::{Respond, grpc_code, http_status, refusal};
+pub use replay::{Attempt, HttpReplay, KeptRequest, ReplayBody};
 #[cfg(feature = "tonic")]
 pub use status::{AsStatus, StatusError};
