@@ -10,7 +10,7 @@ use std::{
     convert::Infallible,
     error::Error,
     fmt,
-    future::{Future, pending, poll_fn, ready},
+    future::{pending, poll_fn, ready},
     io,
     rc::Rc,
     sync::{

@@ -19,8 +19,14 @@ pub struct Failure<Res, E> {
     home: Option<Home<E>>,
 }
 
-/// Where an error goes when the function that got it by value did not take it.
-pub(crate) type Home<E> = Arc<Mutex<Option<E>>>;
+/// Where what is left of a failure goes when it is dropped.
+pub(crate) type Home<E> = Arc<Mutex<Option<Left<E>>>>;
+
+/// What a function that got a failure by value left in it.
+pub(crate) enum Left<E> {
+    Error(E),
+    Description(BoxError),
+}
 
 impl<Res, E> Failure<Res, E> {
     /// The failure of a call that ended with `result`, and was judged to be an `outcome`.
@@ -76,18 +82,21 @@ impl<Res, E> Failure<Res, E> {
         self.result.take().expect("taken only once, by value")
     }
 
-    /// Has an error that is not taken put at `home`, and gives away the description of the response.
-    pub(crate) fn send_home(&mut self, home: Home<E>) -> Option<BoxError> {
+    /// Has what is left when it is dropped put at `home`.
+    pub(crate) fn send_home(&mut self, home: Home<E>) {
         self.home = Some(home);
-        self.described.take()
     }
 }
 
 impl<Res, E> Drop for Failure<Res, E> {
     fn drop(&mut self) {
-        if let (Some(Err(error)), Some(home)) = (self.result.take(), &self.home) {
-            *lock(home) = Some(error);
-        }
+        let Some(home) = &self.home else { return };
+        let left = match (self.result.take(), self.described.take()) {
+            (Some(Err(error)), _) => Left::Error(error),
+            (_, Some(description)) => Left::Description(description),
+            _ => return,
+        };
+        *lock(home) = Some(left);
     }
 }
 

@@ -1,6 +1,9 @@
 //! The first of two failures.
 
-use crate::{Failure, machine::failure::Home};
+use crate::{
+    Failure,
+    machine::failure::{Home, Left},
+};
 use resilience_core::{
     BoxError, Outcome, Rejected,
     sync::{Arc, Mutex, lock},
@@ -32,9 +35,9 @@ impl Error for FirstFailure {}
 
 /// Keeps track of a [`Failure`] that was given away by value, for the case that its new owner fails too.
 pub struct Primary<E> {
-    /// Where the error comes when it is dropped with the failure.
+    /// Where the error comes, or the description of the response, when it is dropped with the failure.
     home: Home<E>,
-    described: Option<BoxError>,
+    refused: Option<Rejected>,
     otherwise: FirstFailure,
 }
 
@@ -42,33 +45,38 @@ impl<E: Into<BoxError> + 'static> Primary<E> {
     /// Keeps track of `failure`.
     pub fn of<Res>(failure: &mut Failure<Res, E>) -> Self {
         let home = Arc::new(Mutex::new(None));
-        let (refused, what) = match failure.error() {
-            Some(error) => (Rejected::find_in(error), "an error"),
-            None => (None, "a failing response"),
+        failure.send_home(Arc::clone(&home));
+        let what = match failure.error() {
+            Some(_) => "an error",
+            None => "a failing response",
         };
-        let refused = refused.map(|why| why.clone().into());
-        let outcome = failure.outcome();
         Self {
-            described: failure.send_home(Arc::clone(&home)).or(refused),
             home,
-            otherwise: FirstFailure { outcome, what },
+            refused: failure.rejected().cloned(),
+            otherwise: FirstFailure {
+                outcome: failure.outcome(),
+                what,
+            },
         }
     }
 
     /// The failure as an error, after its new owner has let go of it: the error itself, unless that was taken out;
     /// then the refusal in it. A failing response, and an error that is lost, are described.
     pub fn into_error(self) -> BoxError {
-        let error = lock(&self.home).take();
-        error
-            .map(Into::into)
-            .unwrap_or_else(|| self.described.unwrap_or_else(|| Box::new(self.otherwise)))
+        let left = lock(&self.home).take();
+        match (left, self.refused) {
+            (Some(Left::Error(error)), _) => error.into(),
+            (Some(Left::Description(error)), _) => error,
+            (None, Some(refused)) => Box::new(refused),
+            (None, None) => Box::new(self.otherwise),
+        }
     }
 }
 
 impl<E> fmt::Debug for Primary<E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Primary")
-            .field("described", &self.described)
+            .field("refused", &self.refused)
             .field("otherwise", &self.otherwise)
             .finish_non_exhaustive()
     }

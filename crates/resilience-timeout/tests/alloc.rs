@@ -1,0 +1,35 @@
+//! What a call costs in allocations: nothing, and a timeout as a boxed error: the box.
+
+#![cfg(not(resilience_loom))]
+
+use allocation_counter::measure;
+use resilience_core::BoxError;
+use resilience_timeout::TimeoutLayer;
+use std::{
+    future::{Future, pending},
+    pin::pin,
+    task::{Context, Poll, Waker},
+    time::Duration,
+};
+use tower::{Layer, Service, service_fn};
+
+#[tokio::test(start_paused = true)]
+async fn a_call_allocates_nothing() {
+    let layer = TimeoutLayer::new("t", Duration::from_millis(10)).unwrap();
+    let mut service = layer.layer(service_fn(|hang: bool| async move {
+        if hang {
+            pending::<()>().await;
+        }
+        Ok::<_, BoxError>(())
+    }));
+    let mut poll_once = |hang| {
+        let mut cx = Context::from_waker(Waker::noop());
+        assert!(service.poll_ready(&mut cx).is_ready());
+        let polled = pin!(service.call(hang)).poll(&mut cx);
+        assert_eq!(matches!(polled, Poll::Pending), hang);
+    };
+    poll_once(true);
+    assert_eq!(measure(|| poll_once(false)).count_total, 0);
+    // With a timer, made and dropped.
+    assert_eq!(measure(|| poll_once(true)).count_total, 0);
+}
