@@ -60,10 +60,9 @@ async fn pages(req: u64) -> Result<Page, Broken> {
 /// Pages from 500 on are transient failures, from 400 on ignored; errors are transient failures.
 fn judge(result: Result<&Page, &Broken>) -> Outcome {
     match result.map(|page| page.0.get()) {
-        Ok(500..) => Outcome::TRANSIENT,
+        Ok(500..) | Err(_) => Outcome::TRANSIENT,
         Ok(400..) => Outcome::Ignored,
         Ok(_) => Outcome::Success,
-        Err(_) => Outcome::TRANSIENT,
     }
 }
 
@@ -179,6 +178,21 @@ async fn when_both_fail_both_are_there() {
     let failed = both("first", move |_| refused("second").into()).await;
     assert_eq!(failed.primary().to_string(), "first");
     assert_eq!(Rejected::find(&failed), Some(&refused("second")));
+}
+
+/// A future written by hand may keep the failure until it is dropped itself.
+#[tokio::test]
+async fn the_first_error_is_found_in_a_future_that_kept_it() {
+    let layer = FallbackLayer::async_function("f", |failure: Failure<u64, BoxError>| {
+        std::future::poll_fn(move |_| {
+            assert!(failure.error().is_some());
+            std::task::Poll::Ready(Err::<u64, _>("second"))
+        })
+    });
+    let service = layer.layer(service_fn(|()| ready(Err::<u64, BoxError>("first".into()))));
+    let error = service.oneshot(()).await.unwrap_err();
+    let failed: &BothFailed = error.downcast_ref().unwrap();
+    assert_eq!(failed.primary().to_string(), "first");
 }
 
 #[tokio::test]
