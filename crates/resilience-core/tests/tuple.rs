@@ -204,8 +204,9 @@ impl Timed {
         self.asked.lock().unwrap().push(asked);
         while clock::now() == asked {}
         if !self.silent {
-            self.told.lock().unwrap().push(now.get());
-            while clock::now() <= now.get() {}
+            let told = now.get();
+            self.told.lock().unwrap().push(told);
+            while clock::now() <= told {}
         }
     }
 }
