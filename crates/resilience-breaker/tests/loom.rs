@@ -188,3 +188,48 @@ fn no_epoch_is_lost() {
         assert_eq!(machine.state(), State::ForcedOpen);
     });
 }
+
+/// A result that races a reset comes before it, and is forgotten, or after it, and is late.
+#[test]
+fn a_reset_forgets_what_is_under_way() {
+    for failures in [1, 2] {
+        explore(move || {
+            let builder = touchy().consecutive_failures(failures);
+            let machine = Arc::new(builder.machine().unwrap());
+            let ticket = machine.admit(&mut now(0)).ticket.unwrap();
+            let other = machine.clone();
+            let other = thread::spawn(move || {
+                other.finish(ticket, Outcome::TRANSIENT, &mut now(0));
+            });
+            machine.reset();
+            other.join().unwrap();
+            let snapshot = machine.snapshot(now(0).get());
+            assert_eq!(snapshot.state, State::Closed);
+            assert_eq!(snapshot.consecutive_failures, 0);
+        });
+    }
+}
+
+/// The result of a probe that races the end of its half-open time does not speak for a probe of the next one.
+#[test]
+fn a_late_probe_does_not_speak_for_a_later_one() {
+    explore(|| {
+        let machine = Arc::new(touchy().machine().unwrap());
+        let half_open = |machine: &Machine, at: u64| {
+            let ticket = machine.admit(&mut now(at)).ticket.unwrap();
+            machine.finish(ticket, Outcome::TRANSIENT, &mut now(at));
+            machine.admit(&mut now(at + 1)).ticket.expect("a probe")
+        };
+        let probe = half_open(&machine, 0);
+        let other = machine.clone();
+        let other = thread::spawn(move || {
+            other.finish(probe, Outcome::TRANSIENT, &mut now(1));
+        });
+        machine.reset();
+        let current = half_open(&machine, 1);
+        other.join().unwrap();
+        let snapshot = machine.snapshot(now(2).get());
+        assert_eq!((snapshot.state, snapshot.probes), (State::HalfOpen, 1));
+        machine.revert(current);
+    });
+}

@@ -41,7 +41,7 @@ impl Config {
         self.rates.slow.is_some() || matches!(self.abandoned, Abandoned::FailureAfter(_))
     }
 
-    /// Whether the count window or the time window is judged at all.
+    /// Whether the window goes by time.
     pub(crate) fn time_window(&self) -> bool {
         matches!(self.window, WindowKind::Time { .. })
     }
