@@ -1,5 +1,5 @@
 //! Through the Tower layer: who gets in, who is refused, and that every slot comes back.
-#![cfg(not(resilience_loom))]
+#![cfg(all(feature = "tower", not(resilience_loom)))]
 
 use resilience_bulkhead::{Bulkhead, BulkheadLayer};
 use resilience_core::{

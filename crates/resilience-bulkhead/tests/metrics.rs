@@ -1,5 +1,5 @@
 //! The numbers that dashboards see.
-#![cfg(all(feature = "metrics", not(resilience_loom)))]
+#![cfg(all(feature = "metrics", feature = "tower", not(resilience_loom)))]
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use resilience_bulkhead::Bulkhead;

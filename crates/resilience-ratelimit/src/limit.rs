@@ -1,0 +1,213 @@
+use crate::{
+    Cost, CostBy, One, Quota, RateLimitPermit, RateLimitQueue,
+    machine::{Gcra, Refusal},
+    telemetry::{self, Telemetry},
+};
+use resilience_core::{
+    ConfigError, Gate, GuardLayer, Line, Name, Now, Policy, Reason, Rejected, Timestamp, sync::Arc,
+};
+use std::{fmt, time::Duration};
+
+/// The layer of a [`RateLimit`] that refuses at once.
+pub type RateLimitLayer<C = One> = GuardLayer<RateLimit<C>>;
+
+/// A limit on how much is admitted in any time; and the handle to it.
+///
+/// Refuses at once. For callers that rather wait: [`wait_up_to`](Self::wait_up_to).
+///
+/// A clone is the same limit, and so is every layer made of it, whatever requests cost there, waiting or not.
+#[derive(Clone)]
+pub struct RateLimit<C = One> {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) cost: C,
+}
+
+pub(crate) struct Shared {
+    pub(crate) name: Name,
+    pub(crate) gcra: Gcra,
+    /// Callers that wait, in the order in which they came.
+    pub(crate) line: Line,
+    /// Released when nothing is available any more.
+    pub(crate) spent: Gate,
+    pub(crate) telemetry: Telemetry,
+}
+
+impl RateLimit {
+    /// Begins a rate limit of this name, which stands in refusals, metrics and events.
+    pub fn builder(name: impl Into<Name>) -> RateLimitBuilder {
+        RateLimitBuilder {
+            name: name.into(),
+            quota: None,
+        }
+    }
+}
+
+impl<C> RateLimit<C> {
+    /// The same limit, for requests that cost what `cost` says: bytes, rows, or one for some and ten for others.
+    ///
+    /// A request that costs zero is admitted and not counted. One that costs more than the burst can never be
+    /// admitted: it is refused without a time to come again.
+    ///
+    /// ```
+    /// # use resilience_ratelimit::{Quota, RateLimit};
+    /// # fn main() -> Result<(), resilience_core::ConfigError> {
+    /// let bytes = RateLimit::builder("upload")
+    ///     .quota(Quota::per_second(1_000_000).burst(4_000_000))
+    ///     .build()?
+    ///     .cost(|body: &[u8]| u32::try_from(body.len()).unwrap_or(u32::MAX));
+    /// # let _ = bytes;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn cost<Req: ?Sized, F: Fn(&Req) -> u32>(self, cost: F) -> RateLimit<CostBy<F>> {
+        RateLimit {
+            shared: self.shared,
+            cost: CostBy(cost),
+        }
+    }
+
+    /// The same limit, for callers that wait for their turn: first come, first served, at most `max`, which
+    /// includes the time until the inner service is ready. From more than zero to 365 days.
+    ///
+    /// Callers whose turn cannot come in time are refused at once.
+    pub fn wait_up_to(self, max: Duration) -> Result<RateLimitQueue<C>, ConfigError> {
+        RateLimitQueue::new(self, max)
+    }
+
+    /// A Tower layer over this limit, which refuses at once.
+    pub fn layer(&self) -> RateLimitLayer<C>
+    where
+        C: Clone,
+    {
+        GuardLayer::new(self.clone())
+    }
+
+    /// The name given by the user.
+    pub fn name(&self) -> &Name {
+        &self.shared.name
+    }
+
+    /// The quota.
+    pub fn quota(&self) -> Quota {
+        self.shared.gcra.quota()
+    }
+
+    /// How much would be admitted at once at `now`, which is
+    /// [`clock::now()`](resilience_core::clock::now) but in simulations. At most the burst.
+    pub fn available(&self, now: Timestamp) -> u32 {
+        self.shared.gcra.available(now)
+    }
+
+    /// How many callers stand in line, over all queues of this limit.
+    pub fn waiting(&self) -> usize {
+        self.shared.line.len()
+    }
+
+    /// Forgets all calls so far: a whole burst may be admitted at once, and who waits is served from it.
+    pub fn reset(&self) {
+        self.shared.gcra.reset();
+        self.shared.line.wake_head();
+        telemetry::reset(&self.shared.name);
+    }
+
+    /// Uses this recorder for metrics instead of the global one. Without effect on those used before.
+    #[cfg(feature = "metrics")]
+    pub fn bind_recorder(&self, recorder: &dyn metrics::Recorder) {
+        self.shared.telemetry.bind(recorder);
+    }
+}
+
+impl Shared {
+    /// Takes what a call costs. Does not count a refusal, since a caller may still wait for its turn.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        cost: u32,
+        now: &mut Now,
+    ) -> Result<RateLimitPermit, Refusal> {
+        if cost == 0 {
+            return Ok(RateLimitPermit::new(self.clone(), None));
+        }
+        let now = now.get();
+        let grant = self.gcra.admit(cost, now)?;
+        if self.gcra.is_spent(now) {
+            self.spent.release();
+        }
+        Ok(RateLimitPermit::new(self.clone(), Some(grant)))
+    }
+
+    /// A refusal that is known to end after `retry_after`, or not known to end.
+    pub(crate) fn reject(&self, retry_after: Option<Duration>) -> Rejected {
+        self.telemetry.rejected.increment();
+        Rejected::new(Reason::Rate, self.name.clone()).retry_after(retry_after)
+    }
+}
+
+impl Refusal {
+    pub(crate) fn retry_after(self) -> Option<Duration> {
+        match self {
+            Self::For(delay) => Some(delay),
+            Self::Never => None,
+        }
+    }
+}
+
+impl<Req: ?Sized, C: Cost<Req>> Policy<Req> for RateLimit<C> {
+    type Permit = RateLimitPermit;
+
+    fn admit(&self, req: &Req, now: &mut Now) -> Result<RateLimitPermit, Rejected> {
+        self.shared
+            .admit(self.cost.cost(req), now)
+            .map_err(|why| self.shared.reject(why.retry_after()))
+    }
+
+    fn refusing(&self, now: &mut Now) -> bool {
+        Cost::<Req>::none_free(&self.cost) && self.shared.gcra.is_spent(now.get())
+    }
+
+    fn gates(&self, each: &mut dyn FnMut(&Gate)) {
+        each(&self.shared.spent);
+    }
+}
+
+impl<C> fmt::Debug for RateLimit<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLimit")
+            .field("name", &self.shared.name)
+            .field("quota", &self.quota())
+            .field("waiting", &self.waiting())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Builds a [`RateLimit`].
+#[derive(Clone, Debug)]
+pub struct RateLimitBuilder {
+    name: Name,
+    quota: Option<Quota>,
+}
+
+impl RateLimitBuilder {
+    /// How much is admitted. There is no default.
+    pub fn quota(mut self, quota: Quota) -> Self {
+        self.quota = Some(quota);
+        self
+    }
+
+    /// The limit, or what is wrong with its configuration.
+    pub fn build(&self) -> Result<RateLimit, ConfigError> {
+        let Some(quota) = self.quota else {
+            let expected = "set, for example to `Quota::per_second(100)`";
+            return Err(ConfigError::new("quota", format_args!("not set"), expected));
+        };
+        Ok(RateLimit {
+            shared: Arc::new(Shared {
+                gcra: Gcra::new(quota)?,
+                line: Line::new(),
+                spent: Gate::new(),
+                telemetry: Telemetry::new(&self.name),
+                name: self.name.clone(),
+            }),
+            cost: One,
+        })
+    }
+}

@@ -1,0 +1,234 @@
+use crate::{Cost, One, RateLimit, RateLimitPermit, limit::Shared, machine::Refusal};
+use resilience_core::{
+    Ahead, ConfigError, Gate, Now, Place, Policy, Queue, QueueLayer, Rejected, Timestamp, Turn,
+    config, sync::Arc,
+};
+use std::{fmt, task::Context, time::Duration};
+
+/// The layer of a [`RateLimitQueue`].
+pub type RateLimitQueueLayer<C = One> = QueueLayer<RateLimitQueue<C>>;
+
+/// A [`RateLimit`] where callers wait for their turn, first come, first served. Made by
+/// [`RateLimit::wait_up_to`].
+///
+/// A clone is the same limit and the same line. All queues of one limit are one line, even with different
+/// maximum waits.
+#[derive(Clone)]
+pub struct RateLimitQueue<C = One> {
+    limit: RateLimit<C>,
+    max_wait: Duration,
+    max_waiting: usize,
+}
+
+impl<C> RateLimitQueue<C> {
+    /// How many callers may stand in line, unless [set](Self::max_waiting).
+    pub const DEFAULT_MAX_WAITING: usize = 10_000;
+
+    pub(crate) fn new(limit: RateLimit<C>, max: Duration) -> Result<Self, ConfigError> {
+        Ok(Self {
+            limit,
+            max_wait: config::duration("wait_up_to", max)?,
+            max_waiting: Self::DEFAULT_MAX_WAITING,
+        })
+    }
+
+    /// How many callers may stand in line before more are refused: from 1 to 10,000,000, by default 10,000. The
+    /// maximum wait is a limit too, and for most quotas the narrower one.
+    pub fn max_waiting(mut self, callers: usize) -> Result<Self, ConfigError> {
+        self.max_waiting = config::count("max_waiting", callers, 1, 10_000_000)?;
+        Ok(self)
+    }
+
+    /// A Tower layer over this limit, where callers wait.
+    pub fn layer(&self) -> RateLimitQueueLayer<C>
+    where
+        C: Clone,
+    {
+        QueueLayer::new(self.clone())
+    }
+
+    /// The limit, and the handle to it.
+    pub fn limit(&self) -> &RateLimit<C> {
+        &self.limit
+    }
+
+    fn shared(&self) -> &Arc<Shared> {
+        &self.limit.shared
+    }
+
+    /// Whether a caller behind `ahead` may join; if not, when it may, as far as that is known.
+    fn may_join(&self, ahead: Ahead, cost: u32, now: Timestamp) -> Result<(), Option<Duration>> {
+        let wait = self.shared().gcra.wait(ahead.cost, cost, now);
+        match wait
+            .map_err(Refusal::retry_after)?
+            .checked_sub(self.max_wait)
+        {
+            None | Some(Duration::ZERO) if ahead.callers < self.max_waiting => Ok(()),
+            // Too many, and nobody knows when the first of them leaves.
+            None | Some(Duration::ZERO) => Err(None),
+            Some(early) => Err(Some(early)),
+        }
+    }
+}
+
+/// Decides at once, without overtaking those who wait: while there are any, everybody is refused whose request
+/// costs something.
+impl<Req: ?Sized, C: Cost<Req>> Policy<Req> for RateLimitQueue<C> {
+    type Permit = RateLimitPermit;
+
+    fn admit(&self, req: &Req, now: &mut Now) -> Result<RateLimitPermit, Rejected> {
+        let cost = self.limit.cost.cost(req);
+        let shared = self.shared();
+        let ahead = shared.line.ahead();
+        if ahead.callers == 0 || cost == 0 {
+            let admitted = shared.admit(cost, now);
+            return admitted.map_err(|why| shared.reject(why.retry_after()));
+        }
+        let wait = shared.gcra.wait(ahead.cost, cost, now.get());
+        Err(shared.reject(wait.map_or_else(Refusal::retry_after, Some)))
+    }
+
+    fn refusing(&self, now: &mut Now) -> bool {
+        Policy::<Req>::refusing(&self.limit, now)
+    }
+
+    fn gates(&self, each: &mut dyn FnMut(&Gate)) {
+        Policy::<Req>::gates(&self.limit, each);
+    }
+}
+
+impl<Req: ?Sized, C: Cost<Req>> Queue<Req> for RateLimitQueue<C> {
+    type Ticket = Ticket;
+
+    fn join(&self, req: &Req, now: &mut Now) -> Result<Ticket, Rejected> {
+        let cost = self.limit.cost.cost(req);
+        let now = now.get();
+        let place = match cost {
+            0 => None,
+            cost => {
+                let may_join = |ahead| self.may_join(ahead, cost, now);
+                let joined = self.shared().line.join(u64::from(cost), may_join);
+                Some(joined.map_err(|retry_after| self.shared().reject(retry_after))?)
+            }
+        };
+        Ok(Ticket {
+            cost,
+            until: now + self.max_wait,
+            place,
+            waiting: None,
+        })
+    }
+
+    fn turn(
+        &self,
+        ticket: &mut Ticket,
+        cx: &mut Context<'_>,
+        now: &mut Now,
+    ) -> Turn<RateLimitPermit> {
+        let shared = self.shared();
+        // Registers first and looks after, so that what comes back in between is not missed.
+        if ticket
+            .place
+            .as_ref()
+            .is_some_and(|place| !place.is_head(cx.waker()))
+        {
+            ticket.waits(shared);
+            return Turn::Wait(None);
+        }
+        match shared.admit(ticket.cost, now) {
+            Ok(permit) => {
+                ticket.leave();
+                Turn::Admitted(permit)
+            }
+            Err(Refusal::For(delay)) if now.get() + delay <= ticket.until => {
+                ticket.waits(shared);
+                Turn::Wait(Some(now.get() + delay))
+            }
+            // Somebody went past the line, and now the turn comes too late.
+            Err(_) => {
+                ticket.leave();
+                Turn::Refused(shared.reject(None))
+            }
+        }
+    }
+
+    fn max_wait(&self) -> Duration {
+        self.max_wait
+    }
+
+    fn too_late(&self, mut ticket: Ticket) -> Rejected {
+        ticket.leave();
+        self.shared().reject(None)
+    }
+}
+
+impl<C> fmt::Debug for RateLimitQueue<C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RateLimitQueue")
+            .field("limit", &self.limit)
+            .field("max_wait", &self.max_wait)
+            .field("max_waiting", &self.max_waiting)
+            .finish()
+    }
+}
+
+/// A place in the line of a [`RateLimitQueue`]. Nothing is spent until its turn; dropping it leaves the line.
+#[derive(Debug)]
+#[must_use = "dropping it leaves the line"]
+pub struct Ticket {
+    cost: u32,
+    until: Timestamp,
+    /// `None` for a request that costs nothing, and after a final answer.
+    place: Option<Place>,
+    /// Set once the caller had to wait.
+    waiting: Option<Waiting>,
+}
+
+impl Ticket {
+    fn waits(&mut self, shared: &Arc<Shared>) {
+        self.waiting.get_or_insert_with(|| Waiting::new(shared));
+    }
+
+    fn leave(&mut self) {
+        self.place = None;
+        if let Some(waiting) = self.waiting.take() {
+            waiting.over();
+        }
+    }
+}
+
+/// One caller in the gauge of those who wait.
+struct Waiting {
+    shared: Arc<Shared>,
+    abandoned: bool,
+}
+
+impl Waiting {
+    fn new(shared: &Arc<Shared>) -> Self {
+        shared.telemetry.waiting.increment();
+        Self {
+            shared: shared.clone(),
+            abandoned: true,
+        }
+    }
+
+    fn over(mut self) {
+        self.abandoned = false;
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        let telemetry = &self.shared.telemetry;
+        telemetry.waiting.decrement();
+        if self.abandoned {
+            telemetry.abandoned.increment();
+        }
+    }
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Waiting")
+    }
+}
