@@ -15,13 +15,16 @@ const RETRY: u64 = 1_000;
 /// A retry budget: bounds retries to a share of the calls, and so keeps an outage from being multiplied.
 ///
 /// Every call earns a fraction of a retry (0.2 by default), which can be spent for ten seconds. Beside that, a
-/// floor (one retry per second by default, at most ten seconds' worth at once) lets clients with little traffic
-/// retry too. So over any time *t*, retries are at most `ratio` × the calls of that time and the ten to twenty
-/// seconds before it, plus `floor` × (*t* + 10 s).
+/// floor (one retry per second by default, ten seconds' worth at once) lets clients with little traffic retry
+/// too. Of the retries taken out within any time *t*, so many are not returned at most: `ratio` × the calls of
+/// that time and the twenty seconds before it, plus `floor` × (*t* + 11 s).
 ///
 /// Clones share the budget: give one to every layer that reaches the same dependency. The scheme is that of
 /// Finagle's [`RetryBudget`](https://twitter.github.io/finagle/guide/Clients.html#retries). Depositing, which
-/// every call does, is one atomic addition, without a look at the clock.
+/// every call does, is one atomic addition, without a look at the clock: calls are dated when the budget is next
+/// looked at, by [`withdraw`](Self::withdraw) or [`available`](Self::available). If that is more than ten seconds
+/// later, they count as evenly spread over the time between. The budget begins with the first look; what was
+/// deposited before it could be of any age, and earns nothing.
 ///
 /// ```
 /// use resilience_core::{Budget, Timestamp};
@@ -29,6 +32,7 @@ const RETRY: u64 = 1_000;
 /// # fn main() -> Result<(), resilience_core::ConfigError> {
 /// let budget = Budget::builder().ratio(0.5).floor_per_second(0.0).build()?;
 /// let now = Timestamp::from_nanos(0);
+/// assert_eq!(budget.available(now), 0);
 /// budget.deposit();
 /// assert!(budget.withdraw(now).is_none(), "half a retry is not enough");
 /// budget.deposit();
@@ -52,12 +56,10 @@ struct Shared {
 }
 
 struct Purse {
-    /// What the calls of each second have earned and nobody has spent; second `s` is slot `s % WINDOW`.
+    /// What each second has earned, by its calls and by the floor, and nobody has taken out; second `s` is slot
+    /// `s % WINDOW`.
     earned: [u64; WINDOW],
-    /// What the floor has earned and nobody has spent, and the part of the next thousandth.
-    floor: u64,
-    floor_rest: u64,
-    /// Until when everything is accounted for; `None` before the first withdrawal.
+    /// Until when everything is accounted for; `None` before the first look.
     settled: Option<Timestamp>,
 }
 
@@ -75,9 +77,12 @@ impl Budget {
     /// Takes one retry out, if there is one. It goes back when the returned withdrawal is dropped unspent.
     pub fn withdraw(&self, now: Timestamp) -> Option<Withdrawal> {
         let mut purse = lock(&self.0.purse);
-        self.0.settle(&mut purse, now);
-        purse.take(now).then(|| Withdrawal {
+        let second = self.0.settle(&mut purse, now);
+        let taken = purse.take(second)?;
+        Some(Withdrawal {
             budget: Some(self.clone()),
+            second,
+            taken,
         })
     }
 
@@ -108,60 +113,65 @@ impl fmt::Debug for Budget {
 
 impl Shared {
     /// Brings the purse up to date: forgets what is too old, adds what the floor and the calls have earned.
-    fn settle(&self, purse: &mut Purse, now: Timestamp) {
-        let full_floor = self.floor.saturating_mul(WINDOW as u64);
+    /// Returns the current second.
+    fn settle(&self, purse: &mut Purse, now: Timestamp) -> u64 {
         let calls = self.calls.swap(0, Ordering::Relaxed);
-        let earned = u128::from(calls) * u128::from(self.deposit);
         let Some(settled) = purse.settled else {
             purse.settled = Some(now);
-            purse.floor = full_floor;
-            purse.earn(earned, now);
-            return;
+            purse.earned = [self.floor; WINDOW];
+            return seconds(now);
         };
         let now = now.max(settled);
-        let passed = (now - settled).as_nanos();
         for second in seconds(settled) + 1..=seconds(now).min(seconds(settled) + WINDOW as u64) {
-            purse.earned[slot(second)] = 0;
+            purse.earned[slot(second)] = self.floor;
         }
         // Nobody noted when the calls came: of a longer time than the window, it takes an even share.
         let window = u128::from(WINDOW as u64 * SECOND);
-        purse.earn(earned * window / passed.max(window), now);
-        // In parts of a billionth of a thousandth, so that frequent looks lose nothing.
-        let refill = u128::from(self.floor) * passed + u128::from(purse.floor_rest);
-        let whole = u64::try_from(refill / u128::from(SECOND)).unwrap_or(u64::MAX);
-        purse.floor_rest = u64::try_from(refill % u128::from(SECOND)).unwrap_or(0);
-        purse.floor = purse.floor.saturating_add(whole).min(full_floor);
+        let passed = (now - settled).as_nanos();
+        let earned = u128::from(calls) * u128::from(self.deposit) * window / passed.max(window);
+        let slot = &mut purse.earned[slot(seconds(now))];
+        *slot = slot.saturating_add(u64::try_from(earned).unwrap_or(u64::MAX));
         purse.settled = Some(now);
+        seconds(now)
     }
 }
 
 impl Purse {
-    fn earn(&mut self, thousandths: u128, now: Timestamp) {
-        let slot = &mut self.earned[slot(seconds(now))];
-        *slot = slot.saturating_add(u64::try_from(thousandths).unwrap_or(u64::MAX));
-    }
-
     fn total(&self) -> u64 {
         self.earned
             .iter()
-            .fold(self.floor, |sum, &earned| sum.saturating_add(earned))
+            .fold(0, |sum, &earned| sum.saturating_add(earned))
     }
 
-    /// Takes one retry, the oldest earnings first.
-    fn take(&mut self, now: Timestamp) -> bool {
+    /// Takes one retry, the oldest earnings first: how much out of which slot.
+    fn take(&mut self, second: u64) -> Option<[u16; WINDOW]> {
         if self.total() < RETRY {
-            return false;
+            return None;
         }
+        let mut taken = [0; WINDOW];
         let mut due = RETRY;
-        let oldest = seconds(now) + 1;
-        for second in oldest..oldest + WINDOW as u64 {
-            let earned = &mut self.earned[slot(second)];
+        let oldest = second + 1;
+        for expires in oldest..oldest + WINDOW as u64 {
+            let earned = &mut self.earned[slot(expires)];
             let part = due.min(*earned);
             *earned -= part;
             due -= part;
+            taken[slot(expires)] = u16::try_from(part).expect("at most one retry");
         }
-        self.floor -= due;
-        true
+        Some(taken)
+    }
+
+    /// Returns what was taken out in `second`, as far as it would not be too old by now.
+    fn put_back(&mut self, second: u64, taken: &[u16; WINDOW]) {
+        let current = self.settled.map_or(0, seconds);
+        let oldest = second + 1;
+        // What a second has earned expires when its slot is needed again.
+        for expires in oldest..oldest + WINDOW as u64 {
+            if expires > current {
+                let earned = &mut self.earned[slot(expires)];
+                *earned = earned.saturating_add(taken[slot(expires)].into());
+            }
+        }
     }
 }
 
@@ -182,6 +192,9 @@ fn slot(second: u64) -> usize {
 #[must_use = "dropping it returns the retry to the budget"]
 pub struct Withdrawal {
     budget: Option<Budget>,
+    /// When it was taken out, and how much of it out of which slot: what goes back is as old as it was.
+    second: u64,
+    taken: [u16; WINDOW],
 }
 
 impl Withdrawal {
@@ -194,10 +207,9 @@ impl Withdrawal {
 /// A retry that was never sent goes back.
 impl Drop for Withdrawal {
     fn drop(&mut self) {
-        let Some(budget) = &self.budget else { return };
-        let mut purse = lock(&budget.0.purse);
-        let settled = purse.settled.unwrap_or_default();
-        purse.earn(u128::from(RETRY), settled);
+        if let Some(budget) = &self.budget {
+            lock(&budget.0.purse).put_back(self.second, &self.taken);
+        }
     }
 }
 
@@ -240,8 +252,6 @@ impl BudgetBuilder {
             calls: AtomicU64::new(0),
             purse: Mutex::new(Purse {
                 earned: [0; WINDOW],
-                floor: 0,
-                floor_rest: 0,
                 settled: None,
             }),
         })))
