@@ -1,6 +1,6 @@
 //! How much a dependency can do.
 
-use resilience_core::{Timestamp, clock};
+use resilience_stack::core::{Timestamp, clock};
 use std::{
     sync::{Mutex, PoisonError},
     time::Duration,

@@ -13,7 +13,7 @@ use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use resilience_core::{Timestamp, clock};
+use resilience_stack::core::{Timestamp, clock};
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tokio::{runtime::Handle, sync::Semaphore};
 use tower::BoxError;

@@ -22,7 +22,7 @@ use load::Customers;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use outcome::Outcome;
 use report::Progress;
-use resilience_core::clock;
+use resilience_stack::core::clock;
 use script::{PHASES, Script, Stage};
 use shop::{Bare, Dependencies, Protected};
 use stats::Stats;

@@ -7,7 +7,7 @@ use crate::{
 use axum::{
     Json, Router,
     extract::State,
-    http::{HeaderMap, StatusCode},
+    http::{HeaderMap, HeaderName, StatusCode},
     routing::get,
 };
 use std::{
@@ -20,7 +20,7 @@ use std::{
 };
 
 /// The header in which clients number their attempts.
-pub(crate) const ATTEMPT: &str = "x-attempt";
+pub(crate) const ATTEMPT: HeaderName = HeaderName::from_static("x-attempt");
 
 /// What an answer takes on a bad day: less than the second for which the bare storefront waits.
 const SLOW: Duration = Duration::from_millis(700);
@@ -48,9 +48,7 @@ async fn recommend(
     headers: HeaderMap,
 ) -> Result<Json<[&'static str; 3]>, StatusCode> {
     let phase = this.stage.phase();
-    let retry = headers
-        .get(ATTEMPT)
-        .is_some_and(|attempt| attempt.as_bytes() != b"1");
+    let retry = headers.get(ATTEMPT).is_some_and(|attempt| attempt != "1");
     this.stats.recommendations.note(phase, retry);
     match phase.map_or(Health::Healthy, |phase| PHASES[phase].recommendations) {
         Health::Healthy => {}

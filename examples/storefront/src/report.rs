@@ -53,6 +53,10 @@ impl Progress {
             return Ok(());
         }
         let shop = |figures: &Figures| {
+            if figures.ended() == 0 {
+                // The length of the other line.
+                return format!("{:29}", "no page has ended yet");
+            }
             format!(
                 "{:5.1} % answered, p99 {:4.0} ms",
                 figures.percent_answered(),

@@ -1,6 +1,6 @@
 //! The outage, as data: what happens when, and how much load there is meanwhile.
 
-use resilience_core::{Timestamp, clock};
+use resilience_stack::core::{Timestamp, clock};
 use std::{sync::Arc, time::Duration};
 
 /// How a dependency behaves.

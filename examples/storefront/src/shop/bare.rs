@@ -1,21 +1,20 @@
 //! The bare storefront: a timeout around each call, as everybody writes it.
 
-use super::{Dependencies, Page};
+use super::{Dependencies, Page, recommendations, stock};
 use axum::{
     Router,
     extract::{Path, State},
-    http::{StatusCode, Uri},
+    http::StatusCode,
     routing::get,
 };
 use bytes::Bytes;
-use http_body_util::{BodyExt, Empty};
+use http_body_util::Empty;
 use hyper_util::{
     client::legacy::{Client, connect::HttpConnector},
     rt::TokioExecutor,
 };
-use inventory_proto::{StockRequest, inventory_client::InventoryClient};
+use inventory_proto::inventory_client::InventoryClient;
 use std::{net::SocketAddr, time::Duration};
-use tokio::time::timeout;
 use tonic::transport::{Channel, Endpoint};
 use tower::BoxError;
 
@@ -37,50 +36,32 @@ impl Bare {
             recommendations_at: at.recommendations,
         };
         Ok(Router::new()
-            .route("/product/{product}", get(product_page))
+            .route("/product/{product}", get(page))
             .with_state(shop))
-    }
-
-    async fn stock(&self, product: &str) -> Result<u32, StatusCode> {
-        let mut client = self.inventory.clone();
-        let request = StockRequest {
-            product: product.into(),
-        };
-        match timeout(TIMEOUT, client.stock(request)).await {
-            Ok(Ok(reply)) => Ok(reply.into_inner().count),
-            Ok(Err(_)) => Err(StatusCode::BAD_GATEWAY),
-            Err(_) => Err(StatusCode::GATEWAY_TIMEOUT),
-        }
-    }
-
-    async fn recommendations(&self, product: &str) -> Result<Vec<String>, StatusCode> {
-        match timeout(TIMEOUT, self.fetch(product)).await {
-            Ok(Ok(products)) => Ok(products),
-            Ok(Err(_)) => Err(StatusCode::BAD_GATEWAY),
-            Err(_) => Err(StatusCode::GATEWAY_TIMEOUT),
-        }
-    }
-
-    async fn fetch(&self, product: &str) -> Result<Vec<String>, BoxError> {
-        let uri: Uri = format!("http://{}/for/{product}", self.recommendations_at).parse()?;
-        let response = self.recommendations.get(uri).await?;
-        if !response.status().is_success() {
-            return Err(response.status().to_string().into());
-        }
-        let body = response.into_body().collect().await?.to_bytes();
-        Ok(serde_json::from_slice(&body)?)
     }
 }
 
-async fn product_page(
-    State(shop): State<Bare>,
-    Path(product): Path<String>,
-) -> Result<Page, StatusCode> {
-    let (stock, recommendations) =
-        tokio::try_join!(shop.stock(&product), shop.recommendations(&product))?;
+async fn page(State(shop): State<Bare>, Path(product): Path<String>) -> Result<Page, StatusCode> {
+    let recommendations = recommendations(
+        shop.recommendations,
+        shop.recommendations_at,
+        product.clone(),
+    );
+    let (stock, recommendations) = tokio::try_join!(
+        in_time(stock(shop.inventory, product.clone())),
+        in_time(recommendations),
+    )?;
     Ok(Page {
         product,
         stock: Some(stock),
         recommendations: Some(recommendations),
     })
+}
+
+async fn in_time<T>(call: impl Future<Output = Result<T, BoxError>>) -> Result<T, StatusCode> {
+    match tokio::time::timeout(TIMEOUT, call).await {
+        Ok(Ok(answer)) => Ok(answer),
+        Ok(Err(_)) => Err(StatusCode::BAD_GATEWAY),
+        Err(_) => Err(StatusCode::GATEWAY_TIMEOUT),
+    }
 }
