@@ -47,8 +47,8 @@
 //! admitted if nobody else came, and not a nanosecond earlier.
 //!
 //! A call that is admitted and never made, because another policy of the same tuple refused it or the inner service
-//! was not ready, gives back what it took; all of it at once, and less with time, so that the calls really made keep
-//! to the bound. A call that was made has its cost spent, however it ends.
+//! was not ready, gives back what it took: all of it while nobody was admitted later, and less by the time up to
+//! the latest admission, so that the calls really made keep to the bound in every case. A call that was made has its cost spent, however it ends.
 //!
 //! # What requests cost
 //!

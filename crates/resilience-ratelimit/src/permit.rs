@@ -24,10 +24,10 @@ impl RateLimitPermit {
 impl Permit for RateLimitPermit {
     fn finish(self, _: Outcome, _: &mut Now) {}
 
-    fn revert(mut self, now: &mut Now) {
+    fn revert(mut self, _: &mut Now) {
         self.reverted = true;
         if let Some(grant) = self.grant.take()
-            && self.shared.gcra.give_back(grant, now.get())
+            && self.shared.gcra.give_back(grant)
         {
             // The turn of whoever comes next may be earlier now.
             self.shared.line.wake_head();

@@ -37,7 +37,7 @@ fn loom_a_reverted_unit_goes_to_at_most_one_other() {
             let gcra = gcra.clone();
             move || gcra.admit(1, NOW).is_ok()
         });
-        assert!(gcra.give_back(grant, NOW));
+        assert!(gcra.give_back(grant));
         let mine = gcra.admit(1, NOW).is_ok();
         let theirs = other.join().unwrap();
         assert!(mine != theirs);
@@ -55,7 +55,7 @@ fn loom_an_old_clock_never_gives_back_too_much() {
             let gcra = gcra.clone();
             move || {
                 if let Ok(grant) = gcra.admit(5, NOW) {
-                    gcra.give_back(grant, NOW);
+                    gcra.give_back(grant);
                 }
             }
         });
@@ -88,7 +88,7 @@ fn loom_nothing_from_before_a_reset_is_given_back_after_it() {
                 gcra.admit(2, NOW).map(drop)
             }
         });
-        gcra.give_back(before, NOW);
+        gcra.give_back(before);
         let made = reset.join().unwrap();
         assert!(made.is_ok());
         assert_eq!(gcra.available(NOW), 0);
@@ -109,7 +109,7 @@ fn loom_a_reset_during_an_admission_creates_nothing() {
             }
         });
         if let Ok(grant) = gcra.admit(1, NOW) {
-            gcra.give_back(grant, NOW);
+            gcra.give_back(grant);
         }
         assert!(reset.join().unwrap().is_ok());
         assert!(gcra.available(NOW) <= 1);

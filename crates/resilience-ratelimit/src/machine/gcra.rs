@@ -137,10 +137,10 @@ impl Gcra {
     /// Undoes an admission whose call was not made. Whether anything came back.
     ///
     /// Some of what the call had taken may have been lost to the others anyway: while the burst was full without
-    /// it, nothing more could flow in. How long that was is not known, but it was not longer than the time since
-    /// the call was admitted. So that much is kept, and the calls that were really made stay within the quota as
-    /// if the others had never been admitted.
-    pub fn give_back(&self, grant: Grant, now: Timestamp) -> bool {
+    /// it, nothing more could flow in. How long that was is not known, but it was over when the latest call came,
+    /// and had not begun when this one did. So that much is kept, and the calls that were really made stay within the
+    /// quota as if the others had never been admitted.
+    pub fn give_back(&self, grant: Grant) -> bool {
         let Grant { at, nanos, epoch } = grant;
         if nanos == 0 {
             return false;
@@ -150,8 +150,7 @@ impl Gcra {
             return false;
         }
         self.update(|arrival| {
-            // The caller's `now` may be old: others, admitted by a later clock, are in the word already.
-            let latest = Timestamp::from_nanos(self.latest.load(Ordering::Relaxed)).max(now);
+            let latest = Timestamp::from_nanos(self.latest.load(Ordering::Relaxed));
             let kept = resilience_core::nanos(latest - at);
             match nanos.saturating_sub(kept) {
                 0 => Err(()),
