@@ -149,6 +149,10 @@ async fn run(options: &Options) -> Result<(), BoxError> {
     let outcome = Outcome::of(&bare, &protected, PHASES.len());
     println!("{}", report::table(&outcome));
     print!("{}", report::summary(&outcome, &bare, &protected));
+    match &*check::check(&outcome, script) {
+        [] => println!("All figures are as they should be."),
+        wrong => println!("Not as it should be:\n{}", wrong.join("\n")),
+    }
     if let Some(json) = json {
         serde_json::to_writer_pretty(json, &outcome)?;
     }

@@ -37,17 +37,17 @@ impl Outcome {
 impl Figures {
     /// Requests that have come to their end.
     pub(crate) fn ended(&self) -> u64 {
-        self.answered() + self.refused + self.failed
+        self.full + self.degraded + self.refused + self.failed
     }
 
-    /// Pages that were shown, in full or degraded.
-    pub(crate) fn answered(&self) -> u64 {
-        self.full + self.degraded
-    }
-
-    /// Percentage of pages that were shown, of those that have come to their end.
-    #[expect(clippy::cast_precision_loss, reason = "at most some millions")]
+    /// Percentage of pages that were shown, in full or degraded.
     pub(crate) fn percent_answered(&self) -> f64 {
-        100.0 * self.answered() as f64 / self.ended().max(1) as f64
+        self.percent(self.full + self.degraded)
+    }
+
+    /// Percentage of so many requests, of those that have come to their end.
+    #[expect(clippy::cast_precision_loss, reason = "at most some millions")]
+    pub(crate) fn percent(&self, requests: u64) -> f64 {
+        100.0 * requests as f64 / self.ended().max(1) as f64
     }
 }

@@ -25,10 +25,13 @@ pub(crate) const ATTEMPT: HeaderName = HeaderName::from_static("x-attempt");
 /// What an answer takes on a bad day: less than the second for which the bare storefront waits.
 const SLOW: Duration = Duration::from_millis(700);
 
+/// On a good day, one call in so many fails. No system is perfect.
+const LOST: u64 = 200;
+
 struct Recommendations {
     stage: Stage,
     stats: Arc<Stats>,
-    slow_calls: AtomicU64,
+    calls: AtomicU64,
 }
 
 /// Serves on a free port, and says on which.
@@ -38,7 +41,7 @@ pub(crate) async fn serve(stage: Stage, stats: Arc<Stats>) -> std::io::Result<So
         .with_state(Arc::new(Recommendations {
             stage,
             stats,
-            slow_calls: AtomicU64::new(0),
+            calls: AtomicU64::new(0),
         }));
     crate::serve(router, 0).await
 }
@@ -50,14 +53,18 @@ async fn recommend(
     let phase = this.stage.phase();
     let retry = headers.get(ATTEMPT).is_some_and(|attempt| attempt != "1");
     this.stats.recommendations.note(phase, retry);
+    let call = this.calls.fetch_add(1, Ordering::Relaxed);
     match phase.map_or(Health::Healthy, |phase| PHASES[phase].recommendations) {
-        Health::Healthy => {}
+        Health::Healthy => {
+            if call % LOST == LOST - 1 {
+                return Err(StatusCode::SERVICE_UNAVAILABLE);
+            }
+        }
         Health::Hanging => std::future::pending().await,
         Health::FailingFast => return Err(StatusCode::SERVICE_UNAVAILABLE),
         Health::SlowAndFailing => {
             tokio::time::sleep(SLOW).await;
-            let call = this.slow_calls.fetch_add(1, Ordering::Relaxed);
-            if call % 3 == 0 {
+            if call.is_multiple_of(3) {
                 return Err(StatusCode::INTERNAL_SERVER_ERROR);
             }
         }

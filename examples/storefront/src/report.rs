@@ -52,22 +52,11 @@ impl Progress {
         if self.said.replace(seconds) == Some(seconds) {
             return Ok(());
         }
-        let shop = |figures: &Figures| {
-            if figures.ended() == 0 {
-                // The length of the other line.
-                return format!("{:29}", "no page has ended yet");
-            }
-            format!(
-                "{:5.1} % answered, p99 {:4.0} ms",
-                figures.percent_answered(),
-                figures.p99_ms
-            )
-        };
         println!(
-            "{seconds:>3} s  {:<32}  bare {}  protected {}  breakers: {breakers}",
+            "{seconds:>3} s  {:<32}  bare: {:<44}  protected: {:<44}  breakers: {breakers}",
             now.name,
-            shop(&now.bare),
-            shop(&now.protected)
+            in_words(&now.bare),
+            in_words(&now.protected)
         );
         Ok(())
     }
@@ -92,6 +81,32 @@ impl Progress {
         }
         Ok(())
     }
+}
+
+/// How pages ended, and how soon.
+fn in_words(figures: &Figures) -> String {
+    let Figures {
+        full,
+        degraded,
+        refused,
+        failed,
+        p99_ms,
+        ..
+    } = *figures;
+    let ways = [
+        (full, "full"),
+        (degraded, "degraded"),
+        (refused, "refused"),
+        (failed, "failed"),
+    ];
+    let mut words = String::new();
+    for (number, way) in ways.into_iter().filter(|&(number, _)| number > 0) {
+        let _ = write!(words, "{:.0} % {way}, ", figures.percent(number));
+    }
+    if words.is_empty() {
+        return "no page has ended yet".into();
+    }
+    words + &format!("p99 {p99_ms:.0} ms")
 }
 
 /// A table of the phases so far, with two lines for each.
@@ -187,16 +202,14 @@ pub(crate) fn summary(outcome: &Outcome, bare: &Stats, protected: &Stats) -> Str
             down.inventory_retries
         );
     }
-    for (shop, stats) in [("bare", bare), ("protected", protected)] {
-        let _ = match stats.full_again_after() {
-            Some(after) => writeln!(
-                out,
-                "After the recovery, {shop}: full again after {} ms.",
-                after.as_millis()
-            ),
-            None => writeln!(out, "After the recovery, {shop}: not full again."),
-        };
-    }
+    let _ = match protected.full_again_after() {
+        Some(after) => writeln!(
+            out,
+            "When inventory was back, protected: full again after {} ms, when its breaker looked the next time.",
+            after.as_millis()
+        ),
+        None => writeln!(out, "When inventory was back, protected: not full again."),
+    };
     let medians = (bare.calm_medians(), protected.calm_medians());
     let slices = medians.0.len();
     if let (Some(bare), Some(protected)) = (median(medians.0), median(medians.1)) {

@@ -6,7 +6,7 @@ use std::{sync::Arc, time::Duration};
 /// How a dependency behaves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Health {
-    /// Answers, up to its capacity.
+    /// Answers as it should, most of the time.
     Healthy,
     /// Takes calls and never answers.
     Hanging,
