@@ -7,7 +7,7 @@ use std::{error::Error, fmt};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot turn a refusal into an error or a response of this service, whose error is `{E}`",
     label = "no answer to a refused call",
-    note = "on an axum `Router` or a tonic server, answer with responses: `.http().respond()` (`use resilience_http::{HttpLayer, RespondLayer}`)",
+    note = "on an axum `Router` or a tonic server, answer with responses: `.http().respond()` (`use resilience_http::{{HttpLayer, RespondLayer}}`)",
     note = "`Boxed`, the default, needs an error that converts into `BoxError`; `.keep_error()` one that implements `Error` and `From<Rejected>`"
 )]
 pub trait MapErr<E> {
@@ -22,7 +22,7 @@ pub trait MapErr<E> {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot turn a refusal into an error or a response of this service, whose error is `{E}`",
     label = "no answer to a refused call",
-    note = "on an axum `Router` or a tonic server, answer with responses: `.http().respond()` (`use resilience_http::{HttpLayer, RespondLayer}`)",
+    note = "on an axum `Router` or a tonic server, answer with responses: `.http().respond()` (`use resilience_http::{{HttpLayer, RespondLayer}}`)",
     note = "`Boxed`, the default, needs an error that converts into `BoxError`; `.keep_error()` one that implements `Error` and `From<Rejected>`"
 )]
 pub trait Reject<Req: ?Sized, Res, E>: MapErr<E> {
