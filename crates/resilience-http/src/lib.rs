@@ -40,6 +40,8 @@ mod answer;
 mod body;
 mod chain;
 mod classify;
+#[cfg(feature = "fallback")]
+mod fallback;
 mod layer;
 mod protocol;
 mod refusal;
@@ -48,11 +50,15 @@ mod replay;
 mod retry;
 #[cfg(feature = "tonic")]
 mod status;
+#[cfg(feature = "timeout")]
+mod timeout;
 
 pub use advice::{Pushback, pushback, retry_after};
 pub use answer::AnswerBody;
 pub use body::{AtEnd, PermitBody};
 pub use classify::{ByHead, EndVerdict, Head, HttpClassify, HttpVerdict, by_head};
+#[cfg(feature = "fallback")]
+pub use fallback::{Degraded, FailedResponse, FallbackBody, HttpMark};
 #[cfg(feature = "tonic")]
 pub use layer::StatusLayer;
 pub use layer::{HttpLayer, RespondLayer};
@@ -61,3 +67,5 @@ pub use refusal::{Respond, grpc_code, http_status, refusal};
 pub use replay::{Attempt, HttpReplay, KeptRequest, ReplayBody};
 #[cfg(feature = "tonic")]
 pub use status::{AsStatus, StatusError};
+#[cfg(feature = "timeout")]
+pub use timeout::{BodyIdle, BodyIdleLayer, HttpTimeout, IdleBody, IdleLimit, LimitBody};

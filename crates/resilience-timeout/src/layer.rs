@@ -51,6 +51,14 @@ impl<H> TimeoutLayer<H> {
         }
     }
 
+    /// [`on_timeout`](Self::on_timeout) with something made from what says it now.
+    pub fn map_on_timeout<J>(self, wrap: impl FnOnce(H) -> J) -> TimeoutLayer<J> {
+        TimeoutLayer {
+            shared: self.shared,
+            on_timeout: wrap(self.on_timeout),
+        }
+    }
+
     /// Keeps the service's own error type, which is `From<TimedOut>`.
     pub fn keep_error(self) -> TimeoutLayer<Keep> {
         self.on_timeout(Keep)
@@ -80,11 +88,6 @@ impl<H> TimeoutLayer<H> {
     /// The limit.
     pub fn limit(&self) -> &Limit {
         &self.shared.limit
-    }
-
-    /// Says what the caller gets when the time is up.
-    pub fn get_on_timeout(&self) -> &H {
-        &self.on_timeout
     }
 
     /// The metrics, for layers that bound another part of the same call.
