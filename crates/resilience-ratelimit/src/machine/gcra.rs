@@ -140,6 +140,7 @@ impl Gcra {
     /// it, nothing more could flow in. How long that was is not known, but it was over when the latest call came,
     /// and had not begun when this one did. So that much is kept, and the calls that were really made stay within the
     /// quota as if the others had never been admitted.
+    #[expect(clippy::needless_pass_by_value, reason = "a grant is given back once")]
     pub fn give_back(&self, grant: Grant) -> bool {
         let Grant { at, nanos, epoch } = grant;
         if nanos == 0 {
