@@ -139,3 +139,27 @@ fn leaving_during_a_release_leaves_nothing_behind() {
         assert!(stayer.rang(), "the other one was forgotten");
     });
 }
+
+/// A policy that opens and closes again while a waiter comes: the late release of the first opening must not
+/// take the waiter along without waking it, or the second opening does not find it.
+#[test]
+fn a_release_swallows_nobody() {
+    loom::model(|| {
+        let (gate, refusing) = (Gate::new(), Arc::new(AtomicBool::new(false)));
+        let opens = {
+            let (gate, refusing) = (gate.clone(), refusing.clone());
+            thread::spawn(move || start_refusing(&refusing, &gate))
+        };
+        let closes = {
+            let refusing = refusing.clone();
+            thread::spawn(move || refusing.store(false, Ordering::Relaxed))
+        };
+        let (bell, waker) = bell();
+        let _place = gate.wait(&waker);
+        let saw = refusing.load(Ordering::Relaxed);
+        opens.join().unwrap();
+        closes.join().unwrap();
+        start_refusing(&refusing, &gate);
+        assert!(saw || bell.rang(), "asleep for good");
+    });
+}
