@@ -1,0 +1,239 @@
+//! The decision after each attempt, alone, over random scripts of outcomes.
+#![cfg(not(resilience_loom))]
+
+use proptest::{collection::vec, prelude::*};
+use resilience_core::{Backoff, Budget, Entropy, Jitter, Now, Outcome, Reason, Timestamp};
+use resilience_retry::{
+    RetryBuilder,
+    machine::{Course, Decision, Plan, Sent, Stop},
+};
+use std::time::Duration;
+
+fn at(millis: u64) -> Timestamp {
+    Timestamp::from_nanos(1 << 58) + Duration::from_millis(millis)
+}
+
+fn millis(millis: u64) -> Duration {
+    Duration::from_millis(millis)
+}
+
+fn plan(change: impl FnOnce(RetryBuilder) -> RetryBuilder) -> Plan {
+    let steady = Backoff::constant(millis(100)).expect("valid");
+    let builder = RetryBuilder::new("test").backoff(steady).no_budget();
+    change(builder).plan().expect("valid")
+}
+
+fn now(millis: u64) -> Now {
+    Now::at(at(millis))
+}
+
+fn wait(decision: &Decision) -> Duration {
+    match decision {
+        Decision::Retry(retry) => retry.wait,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn stop(decision: &Decision) -> Stop {
+    match decision {
+        Decision::Stop(why) => *why,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[cfg(feature = "tower")]
+#[test]
+fn without_a_deadline_and_a_failure_nobody_reads_the_clock() {
+    let plan = plan(|builder| builder.budget(Budget::default()));
+    let mut now = Now::lazy();
+    let mut course = Course::begin(&plan, &mut now);
+    assert_eq!((course.attempt(), course.until()), (1, None));
+    assert!(!course.too_late(&mut now));
+    let ended = course.ended(&plan, Outcome::Success, || unreachable!(), &mut now);
+    assert!(matches!(ended, Decision::Done));
+    assert_eq!(format!("{now:?}"), "Now(None)");
+}
+
+#[test]
+fn a_single_attempt_has_no_deadline_to_keep() {
+    let plan = plan(|builder| builder.attempts(1).deadline(millis(500)));
+    assert!(!plan.retries());
+    assert_eq!(Course::begin(&plan, &mut now(0)).until(), None);
+}
+
+#[test]
+fn every_reason_to_stop_is_told() {
+    let stopped = |plan: &Plan, outcome, replayable: bool, later| {
+        let mut course = Course::begin(plan, &mut now(0));
+        stop(&course.ended(plan, outcome, || replayable, &mut now(later)))
+    };
+    let bad = Outcome::TRANSIENT;
+    let one = plan(|builder| builder.attempts(1));
+    let usual = plan(|builder| builder);
+    let limited = plan(|builder| builder.deadline(millis(500)));
+    let none = Budget::builder().ratio(0.0).floor_per_second(0.0);
+    let broke = plan(|builder| builder.budget(none.build().expect("valid")));
+    let open = Outcome::Refused {
+        reason: Reason::Open,
+        retry_after: None,
+    };
+    assert_eq!(stopped(&one, bad, true, 0), Stop::Attempts);
+    assert_eq!(stopped(&one, bad, false, 0), Stop::Attempts);
+    assert_eq!(stopped(&usual, bad, false, 0), Stop::NotReplayable);
+    assert_eq!(
+        stopped(&usual, Outcome::Permanent, true, 0),
+        Stop::Permanent
+    );
+    assert_eq!(stopped(&usual, open, true, 0), Stop::Refused);
+    assert_eq!(stopped(&limited, bad, true, 400), Stop::Deadline);
+    assert_eq!(stopped(&broke, bad, true, 0), Stop::Budget);
+}
+
+/// What is taken out must be what nothing else prevents.
+#[test]
+fn a_call_that_stops_anyway_takes_nothing_out() {
+    let budget = Budget::builder().ratio(0.0).floor_per_second(1.0);
+    let budget = budget.build().expect("valid");
+    let limited = plan(|builder| builder.budget(budget.clone()).deadline(millis(500)));
+    let mut course = Course::begin(&limited, &mut now(0));
+    let ended = course.ended(&limited, Outcome::TRANSIENT, || true, &mut now(450));
+    assert_eq!(stop(&ended), Stop::Deadline);
+    let ended = course.ended(&limited, Outcome::TRANSIENT, || false, &mut now(0));
+    assert_eq!(stop(&ended), Stop::NotReplayable);
+    assert_eq!(budget.available(at(500)), 10);
+    let ended = course.ended(&limited, Outcome::TRANSIENT, || true, &mut now(0));
+    assert_eq!(wait(&ended), millis(100));
+    assert_eq!(budget.available(at(500)), 9);
+    drop(ended);
+    assert_eq!(budget.available(at(500)), 10);
+}
+
+#[test]
+fn the_wait_just_fits_before_the_deadline() {
+    let plan = plan(|builder| builder.deadline(millis(500)));
+    let mut course = Course::begin(&plan, &mut now(0));
+    let mut early = Now::at(at(400) - Duration::from_nanos(1));
+    assert_eq!(
+        wait(&course.ended(&plan, Outcome::TRANSIENT, || true, &mut early)),
+        millis(100)
+    );
+    assert!(!course.too_late(&mut Now::at(at(500) - Duration::from_nanos(1))));
+    assert!(course.too_late(&mut now(500)));
+}
+
+fn outcomes() -> impl Strategy<Value = Outcome> {
+    let delay = proptest::option::of((0_u64..100_000).prop_map(Duration::from_millis));
+    let reasons = vec![
+        Reason::Concurrency,
+        Reason::Rate,
+        Reason::Open,
+        Reason::Shed,
+        Reason::Deadline,
+        Reason::ShuttingDown,
+        Reason::NotReady,
+        Reason::Other,
+    ];
+    prop_oneof![
+        1 => Just(Outcome::Success),
+        1 => Just(Outcome::Ignored),
+        1 => Just(Outcome::Permanent),
+        6 => delay.clone().prop_map(|retry_after| Outcome::Transient { retry_after }),
+        3 => delay.clone().prop_map(|retry_after| Outcome::Overload { retry_after }),
+        3 => Just(Outcome::Unsent),
+        3 => (proptest::sample::select(reasons), delay)
+            .prop_map(|(reason, retry_after)| Outcome::Refused { reason, retry_after }),
+    ]
+}
+
+/// The documented rule, written down once more.
+fn worth_a_retry(outcome: Outcome, cap: Duration) -> bool {
+    match outcome {
+        Outcome::Transient { .. } | Outcome::Overload { .. } | Outcome::Unsent => true,
+        Outcome::Refused {
+            reason,
+            retry_after,
+        } => match reason {
+            Reason::Concurrency | Reason::NotReady => true,
+            Reason::Rate | Reason::Other => retry_after.is_some_and(|delay| delay <= cap),
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+proptest! {
+    /// Many calls, one after the other, with one budget.
+    #[test]
+    fn attempts_budget_and_deadline_bound_what_is_sent(
+        attempts in 1_u32..8,
+        deadline in proptest::option::of(1_u64..60_000),
+        cap in 1_u64..60_000,
+        retries in 0_u64..12,
+        calls in vec(vec((outcomes(), any::<bool>(), 0_u64..3_000), 8), 1..12),
+        seed in any::<u64>(),
+    ) {
+        // So many retries, and nothing that adds to them; all time passes within their ten seconds.
+        let budget = Budget::builder().ratio(0.001).floor_per_second(0.0).build().expect("valid");
+        budget.available(at(0));
+        (0..retries * 1_000).for_each(|_| budget.deposit());
+        let backoff = Backoff::exponential(millis(1), 2.0, millis(4_000)).expect("valid");
+        let plan = RetryBuilder::new("test")
+            .attempts(attempts)
+            .backoff(backoff.jitter(Jitter::Full))
+            .entropy(Entropy::seeded(seed))
+            .advice_cap(millis(cap))
+            .budget(budget.clone());
+        let plan = match deadline {
+            None => plan,
+            Some(deadline) => plan.deadline(millis(deadline)),
+        };
+        let plan = plan.plan().expect("valid");
+        let mut spent = 0;
+        for script in calls {
+            // The budget's time stands still, the call's own goes on.
+            let mut clock = Duration::ZERO;
+            let mut course = Course::begin(&plan, &mut now(0));
+            let mut sent = Sent::default();
+            for (outcome, replayable, took) in script {
+                clock += millis(took);
+                prop_assert!(course.attempt() <= attempts);
+                let before = course.attempt();
+                let was_retry = before > 1;
+                if was_retry && !matches!(outcome, Outcome::Refused { .. }) {
+                    spent += 1;
+                }
+                sent.ended(outcome);
+                let moment = at(0) + clock.min(millis(8_999));
+                let elapsed = moment - at(0);
+                let ended = course.ended(&plan, outcome, || replayable, &mut Now::at(moment));
+                let may = worth_a_retry(outcome, millis(cap));
+                match &ended {
+                    Decision::Done => {
+                        prop_assert!(matches!(outcome, Outcome::Success | Outcome::Ignored));
+                    }
+                    Decision::Stop(Stop::Attempts) => prop_assert!(may && before == attempts),
+                    Decision::Stop(Stop::NotReplayable) => {
+                        prop_assert!(may && !replayable && before < attempts);
+                    }
+                    Decision::Stop(Stop::Deadline) => prop_assert!(may && deadline.is_some()),
+                    Decision::Stop(Stop::Budget) => prop_assert!(may && spent == retries),
+                    Decision::Stop(_) => prop_assert!(!may),
+                    Decision::Retry(retry) => {
+                        prop_assert!(may && replayable && before < attempts && spent < retries);
+                        let advised = outcome.retry_after().unwrap_or_default();
+                        prop_assert!(retry.wait >= advised.min(millis(cap)));
+                        prop_assert!(retry.wait <= advised.min(millis(cap)) + millis(4_000));
+                        let until = deadline.map(millis);
+                        prop_assert!(until.is_none_or(|until| elapsed + retry.wait < until));
+                    }
+                }
+                let Decision::Retry(retry) = ended else { break };
+                prop_assert_eq!(course.next_is_last(&plan), before + 1 == attempts);
+                sent = course.send(retry.withdrawal);
+            }
+            prop_assert!(spent <= retries);
+        }
+        // Each call has earned a thousandth, and there are less than a thousand.
+        prop_assert_eq!(budget.available(at(9_000)), retries - spent);
+    }
+}
