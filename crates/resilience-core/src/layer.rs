@@ -35,7 +35,9 @@ pub enum Waiting {}
 /// | when a call is over | [`AtHead`]: with the response | [`complete`](Self::complete) |
 /// | what a refused caller gets | [`Boxed`]: a boxed [`Rejected`] | [`reject`](Self::reject), [`keep_error`](Self::keep_error), [`answer`](Self::answer) |
 ///
-/// `resilience-http` sets all three for HTTP and gRPC, with `.http()` and `.respond()`.
+/// `resilience-http` sets all three for HTTP and gRPC, with `.http()` and `.respond()`. On an axum `Router`, whose
+/// services have no errors, refusals have to be responses: without `.respond()`, the compiler misses
+/// `From<Box<dyn Error + Send + Sync>>` for `Infallible`.
 pub struct PolicyLayer<M, P, C, K, R> {
     policy: Arc<P>,
     classify: C,
