@@ -215,7 +215,7 @@ pub(crate) fn summary(outcome: &Outcome, bare: &Stats, protected: &Stats) -> Str
     if let (Some(bare), Some(protected)) = (median(medians.0), median(medians.1)) {
         let _ = writeln!(
             out,
-            "In calm phases, the median p50 of {slices} slices is {bare:.2} ms for bare and {protected:.2} ms for protected ({:+.2} ms, {:+.0} %).",
+            "When it was calm, the median p50 of {slices} slices was {bare:.2} ms for bare and {protected:.2} ms for protected ({:+.2} ms, {:+.0} %).",
             protected - bare,
             100.0 * (protected / bare - 1.0)
         );

@@ -54,13 +54,15 @@ impl Phase {
         Self { load, ..self }
     }
 
-    /// Whether nothing is wrong and nothing has been for a while: what the layers cost can be seen here.
+    /// Whether nothing is wrong, apart from what may be left of earlier phases.
     pub(crate) fn is_calm(&self) -> bool {
         self.name.starts_with("calm")
     }
 }
 
 const SHARES: u32 = 40;
+/// After a spike, the bare storefront has pages to serve that nobody waits for any more.
+const SETTLES: Duration = Duration::from_secs(3);
 pub(crate) const RECOVERY: usize = 3;
 pub(crate) const PHASES: [Phase; 7] = [
     Phase::calm("calm", 5),
@@ -101,6 +103,14 @@ impl Script {
     /// The phase at that time after the start.
     pub(crate) fn phase_at(self, offset: Duration) -> Option<usize> {
         (0..PHASES.len()).find(|&index| offset < self.start_of(index + 1))
+    }
+
+    /// Whether it is calm at that time after the start, and no storefront works off a queue of before.
+    pub(crate) fn is_settled(self, offset: Duration) -> bool {
+        self.phase_at(offset).is_some_and(|index| {
+            let since = offset.saturating_sub(self.start_of(index));
+            PHASES[index].is_calm() && (index == 0 || since >= SETTLES)
+        })
     }
 
     /// Time from one request to the next in phase `index`.
@@ -169,6 +179,18 @@ mod tests {
         assert_eq!(SHORT.phase_at(Duration::ZERO), Some(0));
         assert_eq!(SHORT.phase_at(SHORT.start_of(3)), Some(3));
         assert_eq!(SHORT.phase_at(SHORT.length()), None);
+    }
+
+    #[test]
+    fn calm_is_settled_when_queues_are_gone() {
+        assert!(SHORT.is_settled(Duration::ZERO));
+        assert!(!SHORT.is_settled(SHORT.start_of(1)));
+        let long = Script {
+            seconds: 40,
+            ..SHORT
+        };
+        assert!(!long.is_settled(long.start_of(6)));
+        assert!(long.is_settled(long.start_of(6) + SETTLES));
     }
 
     #[test]

@@ -77,7 +77,7 @@ pub(crate) struct Stats {
 #[derive(Debug)]
 struct Answers {
     phases: Vec<PhaseAnswers>,
-    /// Latencies of calm phases, in slices.
+    /// Latencies of settled calm, in slices.
     slices: Vec<Option<Histogram<u32>>>,
     /// When the requests of the recovery were due, and whether they were full.
     recovery: Vec<(Duration, bool)>,
@@ -125,7 +125,7 @@ impl Stats {
         let phase = &mut answers.phases[index];
         phase.answers[answer as usize] += 1;
         record(&mut phase.latency, latency);
-        if PHASES[index].is_calm() {
+        if self.script.is_settled(due) {
             let slice = slice_of(due);
             if answers.slices.len() <= slice {
                 answers.slices.resize(slice + 1, None);

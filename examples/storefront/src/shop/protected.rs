@@ -38,7 +38,7 @@ impl Protected {
             recommendations: recommendations_part(at.recommendations, &recommendations)?,
         };
         // At the door: half as much again as usual, and for the others a word of when to come back.
-        let quota = Quota::per_second(script.rps * 3 / 2).burst(script.rps / 10);
+        let quota = Quota::per_second(script.rps * 3 / 2).burst(script.rps / 5);
         let limits = GuardLayer::new((
             RateLimit::builder("storefront").quota(quota).build()?,
             Bulkhead::new("storefront", script.rps as usize)?,
