@@ -122,13 +122,14 @@ async fn a_tonic_client_sees_deadline_exceeded() {
     use resilience_core::{Classify, Verdict};
     use resilience_http::{HttpClassify, StatusLayer};
 
+    fn judged<C: Classify<Request<()>, Response<()>, BoxError>>(by: &C, e: &BoxError) -> Outcome {
+        by.start(&grpc()).error(e)
+    }
+
     let hang = service_fn(|_: Request<()>| pending::<Result<Response<String>, BoxError>>());
     let layer = layer().grpc().with_status();
     let error = layer.layer(hang).oneshot(grpc()).await.unwrap_err();
     assert!(TimedOut::find(&*error).is_some());
-    fn judged<C: Classify<Request<()>, Response<()>, BoxError>>(by: &C, e: &BoxError) -> Outcome {
-        by.start(&grpc()).error(e)
-    }
     let outcome = judged(&HttpClassify::grpc(), &error);
     assert_eq!(outcome, Outcome::TRANSIENT);
     let status = tonic::Status::from_error(error);
