@@ -4,7 +4,7 @@
 use resilience_core::{
     BoxError, GuardLayer, Now, Outcome, Permit, Policy, Reason, Rejected, Timestamp, clock,
 };
-use resilience_ratelimit::{CostBy, Quota, RateLimit, RateLimitLayer};
+use resilience_ratelimit::{Quota, RateLimit, RateLimitLayer};
 use std::{
     future::ready,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -201,10 +201,8 @@ fn a_clone_is_the_same_limit_for_requests_of_any_type() {
     shared(&layer);
     policy::<str>(&limit);
     policy::<std::cell::Cell<*const u8>>(&limit);
-    let _weighted: RateLimitLayer<CostBy<fn(&u32) -> u32>> = limit
-        .clone()
-        .cost::<u32, fn(&u32) -> u32>(|req| *req)
-        .layer();
+    let weighted = limit.clone().cost(|req: &u32| *req).layer();
+    shared(&weighted);
     let _made = limit.clone().admit(&(), &mut now(1)).unwrap();
     assert_eq!(layer.policy().available(now(1).get()), 2);
     assert_eq!(

@@ -73,10 +73,10 @@ impl Service<u32> for Inner {
 
     fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.0.ready_polls.fetch_add(1, Ordering::SeqCst);
-        match self.0.stuck.load(Ordering::SeqCst) {
-            true => Poll::Pending,
-            false => Poll::Ready(Ok(())),
+        if self.0.stuck.load(Ordering::SeqCst) {
+            return Poll::Pending;
         }
+        Poll::Ready(Ok(()))
     }
 
     fn call(&mut self, req: u32) -> Self::Future {
