@@ -57,6 +57,7 @@
 //! | [`Completion`] | when a call is over: with its response, or with the end of its body |
 //! | [`Rejected`], [`Reject`] | the one refusal, and what a service does with it |
 //! | [`Replay`] | sending a request again |
+//! | [`Forget`] | which policies may be dropped, of those kept one per key |
 //! | [`Backoff`], [`Budget`], [`Entropy`] | when, and how often |
 //! | [`Now`], [`Timestamp`] | time as an argument |
 //! | [`sync`], [`telemetry`], [`config`] | what the pattern crates share |
@@ -72,6 +73,7 @@ mod budget;
 mod classify;
 mod completion;
 pub mod config;
+mod forget;
 mod gate;
 mod line;
 mod name;
@@ -101,6 +103,7 @@ pub use budget::{Budget, BudgetBuilder, Withdrawal};
 pub use classify::{ByResult, Classify, Errors, TypedErrors, Verdict, by_result};
 pub use completion::{AtHead, Completion};
 pub use config::ConfigError;
+pub use forget::Forget;
 pub use gate::{Gate, Registration};
 pub use line::{Ahead, Line, Place};
 pub use name::Name;

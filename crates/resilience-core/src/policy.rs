@@ -141,6 +141,11 @@ impl<P, F> Exempt<P, F> {
     pub fn new(policy: P, exempt: F) -> Self {
         Self { policy, exempt }
     }
+
+    /// The policy.
+    pub fn policy(&self) -> &P {
+        &self.policy
+    }
 }
 
 impl<P: std::fmt::Debug, F> std::fmt::Debug for Exempt<P, F> {

@@ -6,13 +6,13 @@
 #[cfg(not(resilience_loom))]
 pub use std::sync::{
     Arc, Mutex, MutexGuard, Weak,
-    atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
 };
 
 #[cfg(resilience_loom)]
 pub use loom::sync::{
     Arc, Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering},
+    atomic::{AtomicBool, AtomicU32, AtomicU64, AtomicUsize, Ordering, fence},
 };
 
 /// Locks `mutex`, also after a holder panicked.
@@ -24,4 +24,15 @@ pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         Ok(guard) => guard,
         Err(poisoned) => poisoned.into_inner(),
     }
+}
+
+/// Whether this is the only `Arc` to its value, and all that the others have done to it is seen.
+///
+/// While the answer is `true`, only who holds this very `Arc` can make another. `Weak` references are not counted: for
+/// state that none are made of.
+pub fn is_unshared<T: ?Sized>(only: &Arc<T>) -> bool {
+    let unshared = Arc::strong_count(only) == 1;
+    // Dropping an `Arc` releases what was done through it; the count alone is read without acquiring it.
+    fence(Ordering::Acquire);
+    unshared
 }
