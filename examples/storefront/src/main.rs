@@ -43,7 +43,7 @@ use tower::BoxError;
 #[command(version)]
 struct Options {
     /// Requests per second to each storefront, when it is calm
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = value_parser!(u32).range(20..=2000))]
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = value_parser!(u32).range(100..=2000))]
     rps: u32,
 
     /// Length of the run

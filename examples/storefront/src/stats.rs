@@ -1,6 +1,6 @@
 //! What is counted: answers at the load generator, calls at the dependencies.
 
-use crate::script::{PHASES, Script};
+use crate::script::{PHASES, RECOVERY, Script};
 use hdrhistogram::Histogram;
 use serde::{Deserialize, Serialize};
 use std::{
@@ -64,6 +64,9 @@ impl Arrivals {
 
 /// Length of the slices in which the median latency of calm phases is taken.
 const SLICE: Duration = Duration::from_millis(500);
+
+/// So many full pages in a row are no accident.
+const ROW: usize = 20;
 
 /// All that is known of one storefront.
 #[derive(Debug)]
@@ -132,7 +135,7 @@ impl Stats {
             }
             record(answers.slices[slice].get_or_insert_with(histogram), latency);
         }
-        if index == crate::script::RECOVERY {
+        if index == RECOVERY {
             answers.recovery.push((due, answer == Answer::Full));
         }
     }
@@ -162,14 +165,15 @@ impl Stats {
         }
     }
 
-    /// How long after the outage of inventory every page was full again, if it came to that: from the end of
-    /// the outage to the first of the unbroken row of full answers at the end of the recovery.
+    /// How long after the outage of inventory pages were full again, if it came to that: from the end of the
+    /// outage to the first of [`ROW`] full pages in a row.
     pub(crate) fn full_again_after(&self) -> Option<Duration> {
         let mut answers = self.lock().recovery.clone();
         answers.sort_unstable_by_key(|&(due, _)| due);
-        let row = answers.iter().rev().take_while(|&&(_, full)| full);
-        let &(first, _) = row.last()?;
-        Some(first.saturating_sub(self.script.start_of(crate::script::RECOVERY)))
+        let row = answers
+            .windows(ROW)
+            .find(|row| row.iter().all(|&(_, full)| full))?;
+        Some(row[0].0.saturating_sub(self.script.start_of(RECOVERY)))
     }
 
     /// Median latencies, in milliseconds, of the slices of the calm phases.
@@ -250,24 +254,23 @@ mod tests {
     }
 
     #[test]
-    fn full_again_is_the_start_of_the_last_row_of_full_answers() {
+    fn full_again_is_the_start_of_a_row_of_full_answers() {
         let stats = Stats::new(SCRIPT);
-        let start = SCRIPT.start_of(crate::script::RECOVERY);
-        let answer = |millis, answer| {
-            stats.answer(
-                start + Duration::from_millis(millis),
-                answer,
-                Duration::ZERO,
-            );
+        let mut due = SCRIPT.start_of(RECOVERY);
+        let mut answer = |answer| {
+            stats.answer(due, answer, Duration::ZERO);
+            due += Duration::from_millis(10);
+            stats.full_again_after()
         };
-        assert_eq!(stats.full_again_after(), None);
-        answer(0, Answer::Full);
-        answer(30, Answer::Full);
-        answer(10, Answer::Degraded);
-        answer(20, Answer::Full);
-        assert_eq!(stats.full_again_after(), Some(Duration::from_millis(20)));
-        answer(40, Answer::Failed);
-        assert_eq!(stats.full_again_after(), None);
+        for _ in 1..ROW {
+            assert_eq!(answer(Answer::Full), None);
+        }
+        assert_eq!(answer(Answer::Degraded), None);
+        for _ in 1..ROW {
+            assert_eq!(answer(Answer::Full), None);
+        }
+        assert_eq!(answer(Answer::Full), Some(Duration::from_millis(200)));
+        assert_eq!(answer(Answer::Failed), Some(Duration::from_millis(200)));
     }
 
     #[test]
