@@ -123,6 +123,8 @@
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 mod breaker;
 mod builder;
+#[cfg(all(feature = "tower", not(resilience_loom)))]
+mod forget;
 pub mod machine;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 mod permit;

@@ -16,7 +16,7 @@ pub type BulkheadLayer = GuardLayer<Bulkhead>;
 /// A clone is the same bulkhead, and so is every layer made of it: keep a clone to read and to close it.
 #[derive(Clone)]
 pub struct Bulkhead {
-    shared: Arc<Shared>,
+    pub(crate) shared: Arc<Shared>,
 }
 
 pub(crate) struct Shared {

@@ -88,6 +88,8 @@ mod bulkhead;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 mod drained;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
+mod forget;
+#[cfg(all(feature = "tower", not(resilience_loom)))]
 mod permit;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 mod telemetry;
