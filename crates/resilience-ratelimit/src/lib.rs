@@ -111,6 +111,8 @@ pub mod machine;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 mod cost;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
+mod forget;
+#[cfg(all(feature = "tower", not(resilience_loom)))]
 mod limit;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 mod permit;

@@ -1,4 +1,4 @@
-use super::Quota;
+use super::{Pace, Quota, pace};
 use resilience_core::{
     ConfigError, Timestamp,
     sync::{AtomicU64, Mutex, Ordering, lock},
@@ -16,11 +16,7 @@ use std::time::Duration;
 /// reads them.
 #[derive(Debug)]
 pub struct Gcra {
-    quota: Quota,
-    /// Nanoseconds per unit of cost.
-    interval: u64,
-    /// How far into the future the word may go: the time in which a burst flows in.
-    capacity: u64,
+    pace: Pace,
     /// The theoretical arrival time, in nanoseconds.
     arrival: AtomicU64,
     /// The latest time at which anybody was admitted, or a bit later.
@@ -52,11 +48,8 @@ pub enum Refusal {
 impl Gcra {
     /// A limit that nobody has used yet.
     pub fn new(quota: Quota) -> Result<Self, ConfigError> {
-        let interval = quota.interval()?;
         Ok(Self {
-            quota,
-            interval,
-            capacity: interval * u64::from(quota.burst_size()),
+            pace: Pace::new(quota)?,
             arrival: AtomicU64::new(0),
             latest: AtomicU64::new(0),
             epoch: AtomicU64::new(0),
@@ -66,17 +59,17 @@ impl Gcra {
 
     /// The quota.
     pub fn quota(&self) -> Quota {
-        self.quota
+        self.pace.quota()
     }
 
     /// The time in which one unit flows in: the quota's period by its number, rounded up to a nanosecond.
     pub fn interval(&self) -> Duration {
-        Duration::from_nanos(self.interval)
+        self.pace.interval()
     }
 
     /// Admits a call of this cost now, or refuses it. A call without cost is always admitted, and not counted.
     pub fn admit(&self, cost: u32, now: Timestamp) -> Result<Grant, Refusal> {
-        let nanos = self.nanos(cost)?;
+        let nanos = self.pace.cost(cost)?;
         // Read before the word is changed: a reset in between makes the grant worth nothing, which is safe.
         let epoch = self.epoch.load(Ordering::Acquire);
         let grant = Grant {
@@ -88,7 +81,7 @@ impl Gcra {
             return Ok(grant);
         }
         self.update(|arrival| {
-            let next = self.decide(arrival, nanos, now)?;
+            let next = self.pace.admit(arrival, nanos, now)?;
             // Before the word, and published by it: whoever reads a word that holds this call also reads a latest
             // time that is not before it.
             if self.latest.load(Ordering::Relaxed) < now.as_nanos() {
@@ -115,31 +108,9 @@ impl Gcra {
         }
     }
 
-    /// The decision: where the word goes, or how long it takes until it can.
-    fn decide(&self, arrival: u64, nanos: u64, now: Timestamp) -> Result<u64, Refusal> {
-        let now = now.as_nanos();
-        // At the end of time nothing flows in any more.
-        let next = arrival.max(now).checked_add(nanos).ok_or(Refusal::Never)?;
-        let ahead = next - now;
-        match ahead.checked_sub(self.capacity) {
-            None | Some(0) => Ok(next),
-            Some(over) => Err(Refusal::For(Duration::from_nanos(over))),
-        }
-    }
-
-    fn nanos(&self, cost: u32) -> Result<u64, Refusal> {
-        if cost > self.quota.burst_size() {
-            return Err(Refusal::Never);
-        }
-        Ok(u64::from(cost) * self.interval)
-    }
-
     /// Undoes an admission whose call was not made. Whether anything came back.
     ///
-    /// Some of what the call had taken may have been lost to the others anyway: while the burst was full without
-    /// it, nothing more could flow in. How long that was is not known, but it was over when the latest call came,
-    /// and had not begun when this one did. So that much is kept, and the calls that were really made stay within the
-    /// quota as if the others had never been admitted.
+    /// Less than it took, if others were admitted later: [`give_back`](super::give_back) says how much, and why.
     #[expect(clippy::needless_pass_by_value, reason = "a grant is given back once")]
     pub fn give_back(&self, grant: Grant) -> bool {
         let Grant { at, nanos, epoch } = grant;
@@ -152,11 +123,7 @@ impl Gcra {
         }
         self.update(|arrival| {
             let latest = Timestamp::from_nanos(self.latest.load(Ordering::Relaxed));
-            let kept = resilience_core::nanos(latest - at);
-            match nanos.saturating_sub(kept) {
-                0 => Err(()),
-                back => Ok(arrival.saturating_sub(back)),
-            }
+            pace::give_back(arrival, nanos, at, latest).ok_or(())
         })
         .is_ok()
     }
@@ -171,32 +138,21 @@ impl Gcra {
 
     /// How much cost would be admitted at once now.
     pub fn available(&self, now: Timestamp) -> u32 {
-        u32::try_from(self.room(now) / self.interval).unwrap_or(u32::MAX)
+        self.pace
+            .available(self.arrival.load(Ordering::Relaxed), now)
     }
 
     /// Whether nothing that costs anything would be admitted now.
     pub fn is_spent(&self, now: Timestamp) -> bool {
-        self.room(now) < self.interval
-    }
-
-    fn room(&self, now: Timestamp) -> u64 {
-        let ahead = Timestamp::from_nanos(self.arrival.load(Ordering::Relaxed)) - now;
-        self.capacity.saturating_sub(resilience_core::nanos(ahead))
+        self.pace
+            .is_spent(self.arrival.load(Ordering::Relaxed), now)
     }
 
     /// How long a call of this cost has to wait for its turn, if others whose costs are `ahead` in sum, none of
     /// them above a burst, go before it, each as early as it can, and nobody else comes.
     pub fn wait(&self, ahead: u64, cost: u32, now: Timestamp) -> Result<Duration, Refusal> {
-        self.nanos(cost)?;
-        // Each of them finds the word at or after its own time, so that nothing is lost between them.
-        let used = Timestamp::from_nanos(self.arrival.load(Ordering::Relaxed)) - now;
-        let units = u128::from(ahead) + u128::from(cost);
-        let ahead = used.as_nanos() + units * u128::from(self.interval);
-        let wait = ahead.saturating_sub(u128::from(self.capacity));
-        // Past 584 years, the exact number does not matter.
-        Ok(Duration::from_nanos(
-            u64::try_from(wait).unwrap_or(u64::MAX),
-        ))
+        let word = self.arrival.load(Ordering::Relaxed);
+        self.pace.wait(word, ahead, cost, now)
     }
 }
 
@@ -212,7 +168,7 @@ mod tests {
         let runs = Cell::new(0);
         let decided = gcra.update(|arrival| {
             runs.set(runs.get() + 1);
-            let next = gcra.decide(arrival, gcra.interval, now);
+            let next = gcra.pace.admit(arrival, gcra.pace.cost(1)?, now);
             if runs.get() == 1 {
                 assert!(next.is_ok());
                 // Somebody else comes between the decision and the exchange, and takes the only unit.
