@@ -19,7 +19,9 @@ impl inventory_server::Inventory for Inventory {
         match &*product {
             "unknown" => return Err(Status::not_found("no such product")),
             "slow" => std::future::pending().await,
-            "every other call fails" if self.calls.fetch_add(1, Ordering::Relaxed) % 2 == 0 => {
+            "every other call fails"
+                if self.calls.fetch_add(1, Ordering::Relaxed).is_multiple_of(2) =>
+            {
                 return Err(Status::unavailable("try again"));
             }
             _ => {}

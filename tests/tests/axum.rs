@@ -29,12 +29,12 @@ const CONNECTIONS: usize = 100;
 /// Eight routes, all answered by `handler`.
 fn eight_routes<H, F>(handler: H) -> Router
 where
-    H: Fn() -> F + Clone + Send + Sync + 'static,
+    H: FnOnce() -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Body> + Send + 'static,
 {
     (0..ROUTES).fold(Router::new(), |app, route| {
         let handler = handler.clone();
-        app.route(&format!("/{route}"), get(move || handler()))
+        app.route(&format!("/{route}"), get(handler))
     })
 }
 

@@ -1,6 +1,10 @@
 //! Configuration that makes no sense: every field of every builder says so.
 
-use resilience_stack::{breaker::Abandoned, http::BodyIdleLayer, prelude::*};
+use resilience_stack::{
+    breaker::{Abandoned, BreakerBuilder},
+    http::BodyIdleLayer,
+    prelude::*,
+};
 use std::time::Duration;
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -23,113 +27,99 @@ fn bad<T>(field: &str, result: Result<T, ConfigError>) {
     );
 }
 
+fn a_breaker() -> BreakerBuilder {
+    Breaker::builder("x")
+}
+
 #[test]
-fn breaker() {
-    let build = |change: fn(
-        resilience_stack::breaker::BreakerBuilder,
-        f64,
-    ) -> resilience_stack::breaker::BreakerBuilder,
-                 value| { change(Breaker::builder("x"), value).build() };
+fn breaker_rates() {
     for rate in BAD_RATES {
-        bad("failure_rate", build(|b, rate| b.failure_rate(rate), rate));
-        bad(
-            "slow_call_rate",
-            build(
-                |b, rate| b.slow_call_duration(SECOND).slow_call_rate(rate),
-                rate,
-            ),
-        );
+        let slow = a_breaker().slow_call_duration(SECOND);
+        bad("failure_rate", a_breaker().failure_rate(rate).build());
+        bad("slow_call_rate", slow.slow_call_rate(rate).build());
     }
     for share in [-0.1, 1.0, 7.0, f64::NAN] {
-        bad("open_jitter", build(|b, share| b.open_jitter(share), share));
+        bad("open_jitter", a_breaker().open_jitter(share).build());
     }
     for factor in [0.0, 0.9, -2.0, f64::NAN, f64::INFINITY] {
-        bad(
-            "open_growing.factor",
-            build(
-                |b, factor| b.open_growing(SECOND, 4, factor, SECOND * 10),
-                factor,
-            ),
-        );
+        let growing = a_breaker().open_growing(SECOND, 4, factor, SECOND * 10);
+        bad("open_growing.factor", growing.build());
     }
-    for duration in BAD_DURATIONS {
-        let builder = || Breaker::builder("x");
-        bad(
-            "time_window.duration",
-            builder().time_window(duration, 10).build(),
-        );
-        bad(
-            "slow_call_duration",
-            builder().slow_call_duration(duration).build(),
-        );
-        bad("open_for", builder().open_for(duration).build());
-        bad(
-            "open_growing.base",
-            builder()
-                .open_growing(duration, 4, 2.0, SECOND * 10)
-                .build(),
-        );
-        bad(
-            "open_growing.cap",
-            builder().open_growing(SECOND, 4, 2.0, duration).build(),
-        );
-        bad("probe_limit", builder().probe_limit(duration).build());
-        bad(
-            "abandoned",
-            builder()
-                .abandoned(Abandoned::FailureAfter(duration))
-                .build(),
-        );
+}
+
+#[test]
+fn breaker_durations() {
+    for bad_one in BAD_DURATIONS {
+        let window = a_breaker().time_window(bad_one, 10);
+        bad("time_window.duration", window.build());
+        let slow = a_breaker().slow_call_duration(bad_one);
+        bad("slow_call_duration", slow.build());
+        bad("open_for", a_breaker().open_for(bad_one).build());
+        let growing = a_breaker().open_growing(bad_one, 4, 2.0, SECOND * 10);
+        bad("open_growing.base", growing.build());
+        let growing = a_breaker().open_growing(SECOND, 4, 2.0, bad_one);
+        bad("open_growing.cap", growing.build());
+        bad("probe_limit", a_breaker().probe_limit(bad_one).build());
+        let abandoned = Abandoned::FailureAfter(bad_one);
+        bad("abandoned", a_breaker().abandoned(abandoned).build());
     }
-    let builder = || Breaker::builder("x");
-    bad("count_window", builder().count_window(0).build());
-    bad("count_window", builder().count_window(usize::MAX).build());
-    bad(
-        "time_window.buckets",
-        builder().time_window(SECOND, 0).build(),
-    );
-    bad(
-        "time_window.buckets",
-        builder().time_window(SECOND, u32::MAX).build(),
-    );
-    bad("minimum_calls", builder().minimum_calls(0).build());
+    let endless = Duration::MAX;
     bad(
         "minimum_covered",
-        builder().minimum_covered(Duration::MAX).build(),
-    );
-    bad(
-        "consecutive_failures",
-        builder().consecutive_failures(0).build(),
+        a_breaker().minimum_covered(endless).build(),
     );
     bad(
         "minimum_spread",
-        builder().minimum_spread(Duration::MAX).build(),
+        a_breaker().minimum_spread(endless).build(),
     );
-    bad("probes", builder().probes(0).build());
+}
+
+#[test]
+fn breaker_counts() {
+    bad("count_window", a_breaker().count_window(0).build());
+    bad("count_window", a_breaker().count_window(usize::MAX).build());
+    bad(
+        "time_window.buckets",
+        a_breaker().time_window(SECOND, 0).build(),
+    );
+    bad(
+        "time_window.buckets",
+        a_breaker().time_window(SECOND, u32::MAX).build(),
+    );
+    bad("minimum_calls", a_breaker().minimum_calls(0).build());
+    bad(
+        "consecutive_failures",
+        a_breaker().consecutive_failures(0).build(),
+    );
+    bad(
+        "open_growing.steady",
+        a_breaker().open_growing(SECOND, 0, 2.0, SECOND).build(),
+    );
+    bad("probes", a_breaker().probes(0).build());
     bad(
         "successes_to_close",
-        builder().successes_to_close(0).build(),
+        a_breaker().successes_to_close(0).build(),
     );
     bad(
         "judge_probes_after",
-        builder().judge_probes_after(0).build(),
+        a_breaker().judge_probes_after(0).build(),
     );
-    // Contradictions: a window that can never hold the calls it needs, a cap below its base.
-    bad(
-        "minimum_calls",
-        builder().count_window(10).minimum_calls(11).build(),
-    );
-    bad(
-        "minimum_covered",
-        builder()
-            .time_window(SECOND, 10)
-            .minimum_covered(SECOND * 2)
-            .build(),
-    );
-    bad(
-        "open_growing.cap",
-        builder().open_growing(SECOND, 4, 2.0, SECOND / 2).build(),
-    );
+}
+
+#[test]
+fn breaker_contradictions() {
+    // A window that can never hold the calls it needs, or cover the time; a cap below its base.
+    let small = a_breaker().count_window(10).minimum_calls(11);
+    bad("minimum_calls", small.build());
+    let short = a_breaker()
+        .time_window(SECOND, 10)
+        .minimum_covered(SECOND * 2);
+    bad("minimum_covered", short.build());
+    let shrinking = a_breaker().open_growing(SECOND, 4, 2.0, SECOND / 2);
+    bad("open_growing.cap", shrinking.build());
+    // Nothing that could ever trip it.
+    let inert = a_breaker().failure_rate(None).consecutive_failures(None);
+    assert!(inert.build().is_err());
 }
 
 #[test]
