@@ -2,14 +2,16 @@
 
 use crate::{chain, grpc_code};
 use resilience_core::{BoxError, MapErr, Reject, Rejected};
+#[cfg(feature = "timeout")]
+use resilience_timeout::TimedOut;
 use std::{error::Error, fmt, sync::Arc};
 use tonic::{Code, Status};
 
 /// Refuses with an error whose source is a [`tonic::Status`], so that a generated client reports
 /// `UNAVAILABLE` or `RESOURCE_EXHAUSTED` instead of `UNKNOWN`.
 ///
-/// Refusals of inner layers, in boxed errors, get a status too. [`Rejected::find`] sees the refusal through the
-/// status.
+/// Refusals and timeouts of inner layers, in boxed errors, get a status too. [`Rejected::find`] sees the refusal
+/// through the status.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AsStatus;
 
@@ -18,12 +20,17 @@ impl<E: Into<BoxError>> MapErr<E> for AsStatus {
 
     fn map_err(&self, error: E) -> BoxError {
         let error = error.into();
-        match Rejected::find(&*error) {
-            Some(why) if chain::find::<Status>(&*error).is_none() => {
-                StatusError::new(why.clone()).into()
-            }
-            _ => error,
+        if chain::find::<Status>(&*error).is_some() {
+            return error;
         }
+        if let Some(why) = Rejected::find(&*error) {
+            return StatusError::new(why.clone()).into();
+        }
+        #[cfg(feature = "timeout")]
+        if let Some(why) = TimedOut::find(&*error) {
+            return StatusError::timed_out(why.clone()).into();
+        }
+        error
     }
 }
 
@@ -33,7 +40,8 @@ impl<Req, Res, E: Into<BoxError>> Reject<Req, Res, E> for AsStatus {
     }
 }
 
-/// A refusal as an error; its source is the [`Status`], whose source is the [`Rejected`].
+/// A refusal, or a timeout, as an error; its source is the [`Status`], whose source is the [`Rejected`] or the
+/// `TimedOut`.
 #[derive(Debug)]
 pub struct StatusError(Status);
 
@@ -41,6 +49,16 @@ impl StatusError {
     /// The refusal as an error with a status.
     pub fn new(why: Rejected) -> Self {
         let code = Code::from_i32(grpc_code(why.reason()).number().into());
+        Self::with_source(code, why)
+    }
+
+    /// The timeout as an error with a status: `DEADLINE_EXCEEDED`.
+    #[cfg(feature = "timeout")]
+    pub fn timed_out(why: TimedOut) -> Self {
+        Self::with_source(Code::DeadlineExceeded, why)
+    }
+
+    fn with_source(code: Code, why: impl Error + Send + Sync + 'static) -> Self {
         let mut status = Status::new(code, why.to_string());
         status.set_source(Arc::new(why));
         Self(status)

@@ -5,7 +5,7 @@ use crate::{
     refusal::{Failure, Retry},
 };
 #[cfg(feature = "tonic")]
-use crate::{AsStatus, StatusLayer};
+use crate::{AsStatus, StatusError, StatusLayer};
 use http::{Request, Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -193,7 +193,7 @@ impl<ReqB, B, E> OnTimeout<Request<ReqB>, Response<B>, E> for Respond {
     }
 }
 
-/// Fails with a [`tonic::Status`] of `DEADLINE_EXCEEDED`; its source is the [`TimedOut`].
+/// Fails with a [`StatusError`]: `DEADLINE_EXCEEDED`, and the [`TimedOut`] behind it.
 #[cfg(feature = "tonic")]
 impl<Req, Res, E: Into<BoxError>> OnTimeout<Req, Res, E> for AsStatus {
     type Response = Res;
@@ -206,9 +206,7 @@ impl<Req, Res, E: Into<BoxError>> OnTimeout<Req, Res, E> for AsStatus {
     }
 
     fn too_late(&self, (): (), why: TimedOut) -> Result<Res, BoxError> {
-        let mut status = tonic::Status::deadline_exceeded(why.to_string());
-        status.set_source(Arc::new(why));
-        Err(Box::new(status))
+        Err(StatusError::timed_out(why).into())
     }
 }
 

@@ -181,3 +181,17 @@ async fn a_status_error_carries_status_and_refusal() {
         assert_eq!(Rejected::find(&status).unwrap().reason(), reason);
     }
 }
+
+#[cfg(all(feature = "tonic", feature = "timeout"))]
+#[tokio::test(start_paused = true)]
+async fn a_timeout_below_has_a_status() {
+    use resilience_http::StatusLayer;
+    use resilience_timeout::{TimedOut, TimeoutLayer};
+    let hang = service_fn(|(): ()| std::future::pending::<Result<(), BoxError>>());
+    let timeout = TimeoutLayer::new("x", Duration::from_secs(1)).unwrap();
+    let service = GuardLayer::new(()).with_status().layer(timeout.layer(hang));
+    let error = service.oneshot(()).await.unwrap_err();
+    assert!(TimedOut::find(&*error).is_some());
+    let status = tonic::Status::from_error(error);
+    assert_eq!(status.code(), tonic::Code::DeadlineExceeded);
+}
