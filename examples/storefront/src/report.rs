@@ -17,7 +17,8 @@ pub(crate) struct Progress {
     in_place: bool,
     /// Lines of the table on the screen.
     shown: usize,
-    said: Option<u64>,
+    /// The last second that a line has been printed for, and the figures of its phase by then.
+    said: Option<(u64, PhaseOutcome)>,
 }
 
 impl Progress {
@@ -49,14 +50,20 @@ impl Progress {
             );
             return self.draw(&frame);
         }
-        if self.said.replace(seconds) == Some(seconds) {
+        let before = self.said.replace((seconds, now.clone()));
+        if matches!(before, Some((said, _)) if said == seconds) {
+            self.said = before;
             return Ok(());
         }
+        let before = before
+            .map(|(_, phase)| phase)
+            .filter(|phase| phase.name == now.name);
+        let before = before.as_ref();
         println!(
             "{seconds:>3} s  {:<32}  bare: {:<44}  protected: {:<44}  breakers: {breakers}",
             now.name,
-            in_words(&now.bare),
-            in_words(&now.protected)
+            in_words(&now.bare, before.map(|phase| &phase.bare)),
+            in_words(&now.protected, before.map(|phase| &phase.protected))
         );
         Ok(())
     }
@@ -83,30 +90,24 @@ impl Progress {
     }
 }
 
-/// How pages ended, and how soon.
-fn in_words(figures: &Figures) -> String {
-    let Figures {
-        full,
-        degraded,
-        refused,
-        failed,
-        p99_ms,
-        ..
-    } = *figures;
+/// How pages ended since `before`, and how soon in this phase.
+fn in_words(figures: &Figures, before: Option<&Figures>) -> String {
+    let since = |of: fn(&Figures) -> u64| of(figures).saturating_sub(before.map_or(0, of));
     let ways = [
-        (full, "full"),
-        (degraded, "degraded"),
-        (refused, "refused"),
-        (failed, "failed"),
+        (since(|figures| figures.full), "full"),
+        (since(|figures| figures.degraded), "degraded"),
+        (since(|figures| figures.refused), "refused"),
+        (since(|figures| figures.failed), "failed"),
     ];
+    let ended: u64 = ways.iter().map(|(number, _)| number).sum();
     let mut words = String::new();
     for (number, way) in ways.into_iter().filter(|&(number, _)| number > 0) {
-        let _ = write!(words, "{:.0} % {way}, ", figures.percent(number));
+        let _ = write!(words, "{} % {way}, ", (number * 100 + ended / 2) / ended);
     }
     if words.is_empty() {
-        return "no page has ended yet".into();
+        return "no page has ended".into();
     }
-    words + &format!("p99 {p99_ms:.0} ms")
+    words + &format!("phase p99 {:.0} ms", figures.p99_ms)
 }
 
 /// A table of the phases so far, with two lines for each.
