@@ -80,6 +80,17 @@ impl Line {
             waker.wake();
         }
     }
+
+    /// Wakes everybody, for example because nobody's turn will come any more.
+    pub fn wake_all(&self) {
+        let mut wakers = Vec::new();
+        for (_, _, waker) in &mut lock(&self.0).places {
+            wakers.extend(waker.take());
+        }
+        for waker in wakers {
+            waker.wake();
+        }
+    }
 }
 
 impl fmt::Debug for Line {
@@ -100,6 +111,8 @@ pub struct Ahead {
 }
 
 /// A place in a [`Line`]; dropping it leaves, and wakes the next one if this was the head.
+///
+/// To leave without that: [`leave`](Self::leave).
 #[derive(Debug)]
 pub struct Place {
     line: Line,
@@ -132,22 +145,39 @@ impl Place {
     pub fn cost(&self) -> u64 {
         self.cost
     }
+
+    /// Leaves without waking anybody, for a policy that knows whether there is anything to wake the next one for.
+    ///
+    /// `left` is told who stays, and whether this was the head. It runs under the line's lock, so that nobody joins
+    /// or leaves meanwhile: it is to be a short computation.
+    pub fn leave<T>(self, left: impl FnOnce(Ahead, bool) -> T) -> T {
+        let (answer, _place) = {
+            let mut queued = lock(&self.line.0);
+            let place = self.remove(&mut queued);
+            let was_head = place.as_ref().is_some_and(|(_, was_head)| *was_head);
+            (left(queued.ahead(), was_head), place)
+        };
+        answer
+    }
+
+    /// Takes the place out, unless that was done before, and says whether it was the head's. What comes back is to
+    /// be dropped outside of the lock.
+    fn remove(&self, queued: &mut Queued) -> Option<(Option<Waker>, bool)> {
+        let place = queued
+            .places
+            .binary_search_by_key(&self.id, |place| place.0)
+            .ok()?;
+        queued.cost -= u128::from(self.cost);
+        let (_, _, waker) = queued.places.remove(place)?;
+        Some((waker, place == 0))
+    }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let (_left, was_head) = {
-            let mut queued = lock(&self.line.0);
-            let Ok(place) = queued
-                .places
-                .binary_search_by_key(&self.id, |place| place.0)
-            else {
-                return;
-            };
-            queued.cost -= u128::from(self.cost);
-            (queued.places.remove(place), place == 0)
-        };
-        if was_head {
+        // Bound to a name, so that the lock is released before the waker goes.
+        let removed = self.remove(&mut lock(&self.line.0));
+        if let Some((_waker, true)) = removed {
             self.line.wake_head();
         }
     }

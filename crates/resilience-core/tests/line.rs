@@ -158,6 +158,49 @@ mod alone {
         assert_eq!((old.rings(), new.rings()), (0, 2));
     }
 
+    #[test]
+    fn who_leaves_on_purpose_wakes_nobody_and_hears_who_stays() {
+        let line = Line::new();
+        let places: Vec<_> = (1..4).map(|cost| join(&line, cost)).collect();
+        let ((bell, waker), mut places) = (bell(), places.into_iter());
+        let (first, second) = (places.next().unwrap(), places.next().unwrap());
+        let third = places.next().unwrap();
+        third.is_head(&waker);
+        let stays = |callers, cost| Ahead { callers, cost };
+        assert_eq!(
+            second.leave(|behind, head| (behind, head)),
+            (stays(2, 4), false)
+        );
+        assert_eq!(
+            first.leave(|behind, head| (behind, head)),
+            (stays(1, 3), true)
+        );
+        assert_eq!(bell.rings(), 0);
+        assert!(third.is_head(&waker));
+        assert_eq!(
+            third.leave(|behind, head| (behind, head)),
+            (stays(0, 0), true)
+        );
+        assert_eq!((bell.rings(), line.is_empty()), (0, true));
+    }
+
+    #[test]
+    fn everybody_can_be_woken_once_for_each_look() {
+        let line = Line::new();
+        let places: Vec<_> = (0..3).map(|_| join(&line, 1)).collect();
+        let bells: Vec<_> = (0..3).map(|_| bell()).collect();
+        // The last one has not looked yet.
+        for (place, (_, waker)) in places.iter().zip(&bells[..2]) {
+            place.is_head(waker);
+        }
+        for _ in 0..2 {
+            line.wake_all();
+        }
+        let rings: Vec<_> = bells.iter().map(|(bell, _)| bell.rings()).collect();
+        assert_eq!(rings, [1, 1, 0]);
+        assert_eq!(line.len(), 3, "nobody leaves because of it");
+    }
+
     /// A task that owns a place, and is owned by a waker that stands in the same line.
     struct Owner(OnceLock<Place>);
 
