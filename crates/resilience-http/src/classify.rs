@@ -6,7 +6,7 @@ use crate::{
     chain,
 };
 use http::{Extensions, HeaderMap, Request, Response, StatusCode};
-use resilience_core::{Classify, Outcome, Rejected, Verdict};
+use resilience_core::{ByResult, Classify, Errors, Outcome, Rejected, TypedErrors, Verdict};
 use std::fmt;
 
 /// Judges calls by HTTP status, and gRPC calls by their status in the head or in the trailers.
@@ -25,6 +25,10 @@ use std::fmt;
 /// | `UNKNOWN`, `INTERNAL`, `UNIMPLEMENTED`, `DATA_LOSS` | permanent failure |
 /// | `CANCELLED` | ignored |
 /// | everything else | success |
+///
+/// A gRPC call that a proxy answers without a gRPC status is judged as [the protocol
+/// maps](https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md) the HTTP status: 401 and 403 are
+/// successes; 429, 502, 503 and 504 what they are for HTTP; all others but 200 permanent failures.
 ///
 /// A `grpc-retry-pushback-ms` gives the delay; a negative one makes a failure permanent (gRFC A6). Errors are
 /// transient failures; connections that could not be made are [`Unsent`](Outcome::Unsent). The family's own
@@ -192,12 +196,18 @@ where
     }
 }
 
-/// The verdict has fallen at the head.
-impl<F> EndVerdict for ByHead<F> {
-    fn end(&mut self, _: Option<&HeaderMap>) -> Outcome {
-        Outcome::Success
-    }
+macro_rules! at_the_head {
+    ($($({$($generic:ident),+})? $verdict:ty),+) => {$(
+        /// The verdict has fallen at the head.
+        impl$(<$($generic),+>)? EndVerdict for $verdict {
+            fn end(&mut self, _: Option<&HeaderMap>) -> Outcome {
+                Outcome::Success
+            }
+        }
+    )+};
 }
+
+at_the_head!({F} ByHead<F>, {F} ByResult<F>, Errors, TypedErrors);
 
 fn by_status(head: &Head<'_>) -> Outcome {
     match head.status {
@@ -224,6 +234,8 @@ fn by_grpc_head(head: &Head<'_>) -> Option<Outcome> {
     }
     // A proxy that speaks plain HTTP has answered.
     (head.status != StatusCode::OK).then(|| match head.status.as_u16() {
+        // What `UNAUTHENTICATED` and `PERMISSION_DENIED` would be.
+        401 | 403 => Outcome::Success,
         429 | 502 | 503 | 504 => by_status(head),
         _ => Outcome::Permanent,
     })
