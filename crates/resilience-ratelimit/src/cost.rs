@@ -35,6 +35,13 @@ impl<Req: ?Sized> Cost<Req> for One {
 #[derive(Clone, Copy)]
 pub struct CostBy<F>(pub(crate) F);
 
+impl<F> CostBy<F> {
+    /// A request costs what `cost` says.
+    pub fn new(cost: F) -> Self {
+        Self(cost)
+    }
+}
+
 impl<Req: ?Sized, F: Fn(&Req) -> u32> Cost<Req> for CostBy<F> {
     fn cost(&self, req: &Req) -> u32 {
         (self.0)(req)
