@@ -78,12 +78,13 @@
 //! which it may join (where that depends only on the quota). Nothing is reserved for a caller that waits, neither
 //! in the quota nor in the inner service. The maximum wait includes the inner service's readiness; a call that is not
 //! ready by then is refused with [`Reason::NotReady`]. The line has a
-//! [maximum length](RateLimitQueue::max_waiting) besides.
+//! [maximum length](RateLimitQueue::max_waiting) besides: who finds it full is refused with [`Reason::Concurrency`].
 //!
 //! Calls through [`RateLimit::layer`] do not stand in line, and so go past those that do: give a limit one form or the other,
 //! or reserve the refusing one for what may go first. Waiting is done with tokio's timers, which count in
 //! milliseconds: allow a burst of at least what comes in one millisecond, or the rate is not reached.
 //!
+//! [`Reason::Concurrency`]: resilience_core::Reason::Concurrency
 //! [`Reason::Rate`]: resilience_core::Reason::Rate
 //! [`Reason::NotReady`]: resilience_core::Reason::NotReady
 //!

@@ -140,6 +140,13 @@ impl Shared {
         self.telemetry.rejected.increment();
         Rejected::new(Reason::Rate, self.name.clone()).retry_after(retry_after)
     }
+
+    /// The refusal of a caller that finds too many others waiting. Unlike a spent quota without a time, which will
+    /// never admit the call, this passes.
+    pub(crate) fn full(&self) -> Rejected {
+        self.telemetry.rejected.increment();
+        Rejected::new(Reason::Concurrency, self.name.clone())
+    }
 }
 
 impl Refusal {

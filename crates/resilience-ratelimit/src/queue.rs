@@ -32,7 +32,8 @@ impl<C> RateLimitQueue<C> {
         })
     }
 
-    /// How many callers may stand in line before more are refused: from 1 to 10,000,000, by default 10,000. The
+    /// How many callers may stand in line before more are refused, with
+    /// [`Reason::Concurrency`](resilience_core::Reason::Concurrency): from 1 to 10,000,000, by default 10,000. The
     /// maximum wait is a limit too, and for most quotas the narrower one.
     pub fn max_waiting(mut self, callers: usize) -> Result<Self, ConfigError> {
         self.max_waiting = config::count("max_waiting", callers, 1, 10_000_000)?;
@@ -56,19 +57,23 @@ impl<C> RateLimitQueue<C> {
         &self.limit.shared
     }
 
-    /// Whether a caller behind `ahead` may join; if not, when it may, as far as that is known.
-    fn may_join(&self, ahead: Ahead, cost: u32, now: Timestamp) -> Result<(), Option<Duration>> {
+    /// Whether a caller behind `ahead` may join.
+    fn may_join(&self, ahead: Ahead, cost: u32, now: Timestamp) -> Result<(), No> {
         let wait = self.shared().gcra.wait(ahead.cost, cost, now);
-        match wait
-            .map_err(Refusal::retry_after)?
-            .checked_sub(self.max_wait)
-        {
+        match wait.map_err(No::Spent)?.checked_sub(self.max_wait) {
             None | Some(Duration::ZERO) if ahead.callers < self.max_waiting => Ok(()),
-            // Too many, and nobody knows when the first of them leaves.
-            None | Some(Duration::ZERO) => Err(None),
-            Some(early) => Err(Some(early)),
+            None | Some(Duration::ZERO) => Err(No::Full),
+            Some(early) => Err(No::Spent(Refusal::For(early))),
         }
     }
+}
+
+/// Why a caller may not join.
+enum No {
+    /// Its turn would come too late; if ever, it may join after that time.
+    Spent(Refusal),
+    /// Too many wait, and nobody knows when the first of them leaves.
+    Full,
 }
 
 /// Decides at once, without overtaking those who wait: while there are any, everybody is refused whose request
@@ -108,7 +113,10 @@ impl<Req: ?Sized, C: Cost<Req>> Queue<Req> for RateLimitQueue<C> {
             cost => {
                 let may_join = |ahead| self.may_join(ahead, cost, now);
                 let joined = self.shared().line.join(u64::from(cost), may_join);
-                Some(joined.map_err(|retry_after| self.shared().reject(retry_after))?)
+                Some(joined.map_err(|no| match no {
+                    No::Spent(why) => self.shared().reject(why.retry_after()),
+                    No::Full => self.shared().full(),
+                })?)
             }
         };
         Ok(Ticket {

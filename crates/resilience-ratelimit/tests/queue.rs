@@ -419,7 +419,8 @@ async fn the_line_has_a_maximum_length() {
     assert_pending!(calls[1].poll());
     assert_pending!(calls[2].poll());
     let error = assert_ready_err!(calls[3].poll());
-    assert_eq!(refusal(&error), (Reason::Rate, None));
+    // Not `Rate` without a time, which means never.
+    assert_eq!(refusal(&error), (Reason::Concurrency, None));
     drop(calls);
     assert_eq!(queue.limit().waiting(), 0);
 }
