@@ -1,12 +1,12 @@
 use crate::{
-    BulkheadPermit, Drained,
+    BulkheadPermit, BulkheadQueue, Drained,
     machine::{Full, Slots},
     telemetry::{self, Telemetry},
 };
 use resilience_core::{
     ConfigError, Gate, GuardLayer, Name, Now, Policy, Reason, Rejected, sync::Arc,
 };
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// The layer of a [`Bulkhead`].
 pub type BulkheadLayer = GuardLayer<Bulkhead>;
@@ -49,6 +49,12 @@ impl Bulkhead {
         GuardLayer::new(self.clone())
     }
 
+    /// The same bulkhead, for callers that wait for a slot: first come, first served, at most `max`, which
+    /// includes the time until the inner service is ready. From more than zero to 365 days.
+    pub fn wait_up_to(&self, max: Duration) -> Result<BulkheadQueue, ConfigError> {
+        BulkheadQueue::new(self.clone(), max)
+    }
+
     /// The name given by the user.
     pub fn name(&self) -> &Name {
         &self.shared.name
@@ -59,13 +65,18 @@ impl Bulkhead {
         self.shared.slots.in_flight()
     }
 
+    /// How many callers stand in line, over all queues of this bulkhead.
+    pub fn waiting(&self) -> usize {
+        self.shared.slots.waiting()
+    }
+
     /// How many calls are admitted at once.
     pub fn limit(&self) -> usize {
         self.shared.slots.limit()
     }
 
-    /// Refuses new calls from now on, with [`Reason::ShuttingDown`]. Calls in flight go on;
-    /// [`drained`](Self::drained) waits for them.
+    /// Refuses new calls from now on, and those that wait in line, with [`Reason::ShuttingDown`]. Calls in flight
+    /// go on; [`drained`](Self::drained) waits for them.
     ///
     /// There is no way back, and closing again does nothing.
     pub fn close(&self) {
@@ -79,11 +90,12 @@ impl Bulkhead {
         self.shared.slots.is_closed()
     }
 
-    /// Waits until nothing is in flight, whether or not the bulkhead is [closed](Self::close).
+    /// Waits until nothing is in flight and nobody stands in line, whether or not the bulkhead is
+    /// [closed](Self::close).
     ///
-    /// Ready as soon as there was a moment without calls in flight since this method was called. Only a closed
-    /// bulkhead stays empty afterwards. Any number of tasks may wait, and dropping the future stops waiting. A
-    /// waiting task is woken once, when the last call is over.
+    /// Ready as soon as there was such a moment since this method was called. Only a closed bulkhead stays empty
+    /// afterwards. Any number of tasks may wait, and dropping the future stops waiting. A waiting task is woken once,
+    /// when the last call is over, or when the last caller in line has gone, if that is later.
     pub fn drained(&self) -> Drained {
         Drained::new(self.shared.clone())
     }
@@ -95,20 +107,27 @@ impl Bulkhead {
     }
 }
 
+impl Shared {
+    /// Counts a refusal. There is no `retry_after`: nobody knows when a call will end.
+    pub(crate) fn reject(&self, why: Full) -> Rejected {
+        self.telemetry.rejected(why);
+        let reason = match why {
+            Full::Taken => Reason::Concurrency,
+            Full::Closed => Reason::ShuttingDown,
+        };
+        Rejected::new(reason, self.name.clone())
+    }
+}
+
+/// Decides at once, without overtaking those who [wait](Bulkhead::wait_up_to): while there are any, everybody else is
+/// refused.
 impl<Req: ?Sized> Policy<Req> for Bulkhead {
     type Permit = BulkheadPermit;
 
     fn admit(&self, _: &Req, _: &mut Now) -> Result<BulkheadPermit, Rejected> {
         match self.shared.slots.enter() {
             Ok(()) => Ok(BulkheadPermit::new(self.shared.clone())),
-            Err(why) => {
-                self.shared.telemetry.rejected(why);
-                let reason = match why {
-                    Full::Taken => Reason::Concurrency,
-                    Full::Closed => Reason::ShuttingDown,
-                };
-                Err(Rejected::new(reason, self.shared.name.clone()))
-            }
+            Err(why) => Err(self.shared.reject(why)),
         }
     }
 

@@ -20,6 +20,8 @@ const OUTCOMES: [&str; 9] = [
 #[derive(Debug)]
 pub(crate) struct Telemetry {
     pub(crate) in_flight: Gauge,
+    pub(crate) waiting: Gauge,
+    pub(crate) abandoned: Counter,
     calls: [Counter; OUTCOMES.len()],
     full: Counter,
     closed: Counter,
@@ -33,6 +35,8 @@ impl Telemetry {
         };
         Self {
             in_flight: Gauge::new("resilience_bulkhead_in_flight", policy, &[]),
+            waiting: Gauge::new("resilience_bulkhead_waiting", policy, &[]),
+            abandoned: Counter::new("resilience_bulkhead_abandoned_total", policy, &[]),
             calls: OUTCOMES.map(|outcome| {
                 let labels = [("outcome", outcome)];
                 Counter::new("resilience_bulkhead_calls_total", policy, &labels)
@@ -59,6 +63,8 @@ impl Telemetry {
     #[cfg(feature = "metrics")]
     pub(crate) fn bind(&self, recorder: &dyn metrics::Recorder) {
         self.in_flight.bind(recorder);
+        self.waiting.bind(recorder);
+        self.abandoned.bind(recorder);
         self.full.bind(recorder);
         self.closed.bind(recorder);
         for calls in &self.calls {

@@ -1,37 +1,101 @@
 use resilience_core::{
-    ConfigError, Gate, Registration, config,
+    ConfigError, Gate, Line, Registration, config,
     sync::{AtomicU64, Ordering},
 };
-use std::task::{Context, Poll};
+use std::{
+    convert::Infallible,
+    task::{Context, Poll},
+};
 
 /// Calls in flight: the lower half of the word.
 const IN_FLIGHT: u64 = 0xffff_ffff;
-/// How often the slots have become empty, modulo 2³¹: the upper half, but for the top bit.
+/// How often the slots have become empty, modulo 2³⁰: the upper half, but for the two top bits.
 const EMPTIED_ONE: u64 = 1 << 32;
-const EMPTIED: u64 = 0x7fff_ffff_0000_0000;
+const EMPTIED: u64 = 0x3fff_ffff_0000_0000;
+/// Whether callers wait in line.
+const WAITING: u64 = 1 << 62;
 const CLOSED: u64 = 1 << 63;
 
-/// A limited number of slots for calls in flight.
+/// A limited number of slots for calls in flight, and a line of callers that wait for one.
 ///
-/// One atomic word holds the count, whether the slots are closed, and how often they have become empty; every
-/// change is one compare-exchange, so that the limit is exact in every interleaving. A refusal writes nothing.
+/// One atomic word holds the count, whether the slots are closed, whether callers wait, and how often the slots have
+/// become empty; every change is one compare-exchange, so that the limit is exact in every interleaving. A refusal
+/// writes nothing.
+///
+/// The line has a lock of its own, which nobody takes while no one waits. The word is told under that lock that the
+/// line is no longer empty, or empty again.
 #[derive(Debug)]
 pub struct Slots {
     word: AtomicU64,
     limit: u64,
+    /// Callers that wait for a slot, in the order in which they came.
+    pub(super) line: Line,
     /// Released when everybody starts to be refused.
     refusing: Gate,
-    /// Released when nothing is in flight any more.
+    /// Released when nothing is in flight any more, and nobody waits.
     idle: Gate,
 }
 
 /// Why there is no slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Full {
-    /// All slots are taken.
+    /// All slots are taken, or belong to those who wait; or too many wait already.
     Taken,
     /// The slots are closed, for good.
     Closed,
+}
+
+/// One value of the word.
+#[derive(Clone, Copy)]
+pub(super) struct Word(u64);
+
+impl Word {
+    pub(super) fn is_closed(self) -> bool {
+        self.0 & CLOSED != 0
+    }
+
+    pub(super) fn has_waiters(self) -> bool {
+        self.0 & WAITING != 0
+    }
+
+    /// Neither calls in flight nor callers that wait.
+    pub(super) fn is_empty(self) -> bool {
+        self.0 & (IN_FLIGHT | WAITING) == 0
+    }
+
+    fn in_flight(self) -> u64 {
+        self.0 & IN_FLIGHT
+    }
+
+    fn emptied(self) -> u64 {
+        self.0 & EMPTIED
+    }
+
+    /// With one more call in flight.
+    pub(super) fn enter(self) -> Self {
+        Self(self.0 + 1)
+    }
+
+    fn leave(self) -> Self {
+        debug_assert_ne!(self.in_flight(), 0, "more have left than entered");
+        Self(self.0 - 1).count_if_empty()
+    }
+
+    /// With a line where callers wait, or one that has become empty.
+    pub(super) fn with_waiters(self, waiting: bool) -> Self {
+        if waiting {
+            return Self(self.0 | WAITING);
+        }
+        Self(self.0 & !WAITING).count_if_empty()
+    }
+
+    fn count_if_empty(self) -> Self {
+        if !self.is_empty() {
+            return self;
+        }
+        let emptied = self.0.wrapping_add(EMPTIED_ONE) & EMPTIED;
+        Self(self.0 & !EMPTIED | emptied)
+    }
 }
 
 impl Slots {
@@ -44,76 +108,95 @@ impl Slots {
         Ok(Self {
             word: AtomicU64::new(0),
             limit: limit as u64,
+            line: Line::new(),
             refusing: Gate::new(),
             idle: Gate::new(),
         })
     }
 
-    /// Takes a slot, which the caller gives back with [`leave`](Self::leave).
+    /// Takes a slot, which the caller gives back with [`leave`](Self::leave). Those who wait in line are not
+    /// overtaken: while there are any, nobody else gets in.
     pub fn enter(&self) -> Result<(), Full> {
-        let taken = self.update(|word| {
-            if word & CLOSED != 0 {
+        let entered = self.update(|word| {
+            if word.is_closed() {
                 return Err(Full::Closed);
             }
-            if word & IN_FLIGHT >= self.limit {
+            if word.has_waiters() || self.is_full(word) {
                 return Err(Full::Taken);
             }
-            Ok(word + 1)
+            Ok(word.enter())
         })?;
-        if taken & IN_FLIGHT == self.limit {
-            self.refusing.release();
-        }
+        self.entered(entered);
         Ok(())
     }
 
-    /// Gives a slot back. To be called once for every [`enter`](Self::enter) that succeeded.
+    /// To be told after somebody got in who did not stand in line.
+    pub(super) fn entered(&self, word: Word) {
+        if self.is_full(word) {
+            self.refusing.release();
+        }
+    }
+
+    /// Gives a slot back, and wakes the caller whose turn it is. To be called once for every slot taken.
     pub fn leave(&self) {
-        let left = self.update(|word| {
-            debug_assert_ne!(word & IN_FLIGHT, 0, "more have left than entered");
-            let left = word - 1;
-            if left & IN_FLIGHT != 0 {
-                return Ok::<_, Full>(left);
-            }
-            let emptied = left.wrapping_add(EMPTIED_ONE) & EMPTIED;
-            Ok(left & !EMPTIED | emptied)
-        });
-        if left.is_ok_and(|word| word & IN_FLIGHT == 0) {
+        let Ok(left) = self.update(|word| Ok::<_, Infallible>(word.leave()));
+        if left.has_waiters() {
+            self.line.wake_head();
+        }
+        self.left(left);
+    }
+
+    /// To be told after a call or a caller in line has gone.
+    pub(super) fn left(&self, word: Word) {
+        if word.is_empty() {
             self.idle.release();
         }
     }
 
-    /// Refuses everybody from now on. Whether this was the call that closed.
+    /// Refuses everybody from now on, callers in line included. Whether this was the call that closed.
     pub fn close(&self) -> bool {
-        let before = self.word.fetch_or(CLOSED, Ordering::AcqRel);
-        if before & CLOSED != 0 {
+        let before = Word(self.word.fetch_or(CLOSED, Ordering::AcqRel));
+        if before.is_closed() {
             return false;
         }
         self.refusing.release();
+        self.line.wake_all();
         true
     }
 
     /// Runs `decide`, which has no side effects, on the word until its answer could be written.
-    fn update<E>(&self, decide: impl Fn(u64) -> Result<u64, E>) -> Result<u64, E> {
-        let mut word = self.word.load(Ordering::Acquire);
+    pub(super) fn update<E>(&self, decide: impl Fn(Word) -> Result<Word, E>) -> Result<Word, E> {
+        let mut word = self.load();
         loop {
             let next = decide(word)?;
-            match self
-                .word
-                .compare_exchange_weak(word, next, Ordering::AcqRel, Ordering::Acquire)
-            {
+            match self.word.compare_exchange_weak(
+                word.0,
+                next.0,
+                Ordering::AcqRel,
+                Ordering::Acquire,
+            ) {
                 Ok(_) => return Ok(next),
-                Err(current) => word = current,
+                Err(current) => word = Word(current),
             }
         }
     }
 
-    fn load(&self) -> u64 {
-        self.word.load(Ordering::Acquire)
+    pub(super) fn load(&self) -> Word {
+        Word(self.word.load(Ordering::Acquire))
+    }
+
+    pub(super) fn is_full(&self, word: Word) -> bool {
+        word.in_flight() >= self.limit
     }
 
     /// How many slots are taken.
     pub fn in_flight(&self) -> usize {
-        count(self.load())
+        count(self.load().in_flight())
+    }
+
+    /// How many callers wait in line.
+    pub fn waiting(&self) -> usize {
+        self.line.len()
     }
 
     /// How many slots there are.
@@ -123,13 +206,13 @@ impl Slots {
 
     /// Whether the slots are closed.
     pub fn is_closed(&self) -> bool {
-        self.load() & CLOSED != 0
+        self.load().is_closed()
     }
 
-    /// Whether nobody can enter: closed, or all slots taken.
+    /// Whether nobody can [`enter`](Self::enter): closed, all slots taken, or callers in line.
     pub fn is_refusing(&self) -> bool {
         let word = self.load();
-        word & CLOSED != 0 || word & IN_FLIGHT >= self.limit
+        word.is_closed() || word.has_waiters() || self.is_full(word)
     }
 
     /// Released whenever [`is_refusing`](Self::is_refusing) becomes true.
@@ -137,16 +220,16 @@ impl Slots {
         &self.refusing
     }
 
-    /// Begins to wait until nothing is in flight.
+    /// Begins to wait until nothing is in flight, and nobody stands in line.
     pub fn drain_wait(&self) -> DrainWait {
         DrainWait {
-            emptied: self.load() & EMPTIED,
+            emptied: self.load().emptied(),
             place: None,
         }
     }
 
-    /// Ready once nothing is in flight, or nothing was at some moment since `wait` began: a waiter that is slow
-    /// to be polled does not miss that moment, however many calls follow it.
+    /// Ready once nothing is in flight and nobody stands in line, or if it was so at some moment since `wait` began:
+    /// who is slow to be polled does not miss that moment, however many calls follow it.
     pub fn poll_drained(&self, wait: &mut DrainWait, cx: &mut Context<'_>) -> Poll<()> {
         // Registers first and looks after: a last call that leaves in between finds the waker.
         match &mut wait.place {
@@ -154,7 +237,7 @@ impl Slots {
             None => wait.place = Some(self.idle.wait(cx.waker())),
         }
         let word = self.load();
-        if word & IN_FLIGHT != 0 && word & EMPTIED == wait.emptied {
+        if !word.is_empty() && word.emptied() == wait.emptied {
             return Poll::Pending;
         }
         wait.place = None;
@@ -166,8 +249,8 @@ impl Slots {
     clippy::cast_possible_truncation,
     reason = "at most `MAX_LIMIT`, which came as a `usize`; the lint fires on 32-bit targets only"
 )]
-fn count(word: u64) -> usize {
-    (word & IN_FLIGHT) as usize
+fn count(calls: u64) -> usize {
+    calls as usize
 }
 
 /// A waiter for [`Slots::poll_drained`]; dropping it stops waiting.
@@ -187,13 +270,13 @@ mod tests {
         slots.word.store(EMPTIED, Ordering::Relaxed);
         slots.enter().unwrap();
         slots.leave();
-        assert_eq!(slots.load(), 0);
+        assert_eq!(slots.load().0, 0);
 
         slots.word.store(EMPTIED, Ordering::Relaxed);
         slots.enter().unwrap();
         slots.close();
         slots.leave();
-        assert_eq!(slots.load(), CLOSED);
+        assert_eq!(slots.load().0, CLOSED);
     }
 
     #[test]
@@ -205,11 +288,12 @@ mod tests {
             if runs.get() == 1 {
                 slots.enter().unwrap(); // somebody else comes between the load and the exchange
             }
-            if word & IN_FLIGHT >= slots.limit {
+            if slots.is_full(word) {
                 return Err(());
             }
-            Ok(word + 1)
+            Ok(word.enter())
         });
-        assert_eq!((taken, runs.get(), slots.in_flight()), (Err(()), 2, 1));
+        assert!(taken.is_err());
+        assert_eq!((runs.get(), slots.in_flight()), (2, 1));
     }
 }
