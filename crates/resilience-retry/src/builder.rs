@@ -2,7 +2,7 @@ use crate::{RetryEvent, machine::Plan};
 use resilience_core::{Backoff, Budget, ConfigError, Entropy, Name, config};
 use std::{fmt, sync::Arc, time::Duration};
 
-/// Builds a [`RetryLayer`](crate::RetryLayer).
+/// Builds a `RetryLayer`.
 ///
 /// | setting | default | range |
 /// |---|---|---|
