@@ -656,6 +656,19 @@ fn size_and_end_are_known_in_every_attempt() {
     }
 }
 
+/// A body without a length has one once it has been read to its end.
+#[test]
+fn the_second_attempt_knows_what_the_first_has_learned() {
+    let replay = HttpReplay::new();
+    let (mut one, kept) = first(&replay, Method::PUT, Script::new(chunks([600, 600])));
+    assert_eq!(one.size_hint().exact(), None);
+    read_all(&mut one).unwrap();
+    let (mut two, _) = again(&replay, kept.unwrap(), 2, true).unwrap();
+    assert_eq!(two.size_hint().exact(), Some(1_200));
+    read(&mut two, 2).unwrap();
+    assert!(two.is_end_stream());
+}
+
 #[test]
 fn an_empty_body_costs_nothing_to_keep() {
     let replay = HttpReplay::new();
