@@ -13,7 +13,7 @@ use std::time::Duration;
 /// | [`Transient`](Self::Transient) | failure | retried | degrades |
 /// | [`Overload`](Self::Overload) | failure | retried, after the advised delay | degrades |
 /// | [`Unsent`](Self::Unsent) | failure | retried, whatever the request | degrades |
-/// | [`Refused`](Self::Refused) | not counted | retried, unless a breaker refused | degrades |
+/// | [`Refused`](Self::Refused) | not counted | retried, where waiting helps: not after a breaker | degrades |
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
