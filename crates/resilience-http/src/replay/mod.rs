@@ -26,6 +26,7 @@ const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc
 /// | with an [`Idempotency-Key`](https://datatracker.ietf.org/doc/draft-ietf-httpapi-idempotency-key-header/) | likewise |
 /// | gRPC, where the status decides ([gRFC A6](https://github.com/grpc/proposal/blob/master/A6-client-retries.md)) | likewise |
 /// | for which [`allow_if`](Self::allow_if) is true | likewise |
+/// | for which [`deny_if`](Self::deny_if) is true, whatever is said above | as any other |
 /// | any other | when it was provably never sent, as long as nothing of its body has been read |
 ///
 /// # Bodies
@@ -63,11 +64,12 @@ pub struct HttpReplay {
     protocol: Option<Protocol>,
     cap: usize,
     methods: Option<Arc<[Method]>>,
-    allow_if: Option<Allow>,
+    allow_if: Option<Ask>,
+    deny_if: Option<Ask>,
     attempt_header: Option<HeaderName>,
 }
 
-type Allow = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
+type Ask = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
 
 /// In the extensions of a request that is sent again: the number of the attempt, from 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,6 +83,7 @@ impl HttpReplay {
             cap: 64 * 1024,
             methods: None,
             allow_if: None,
+            deny_if: None,
             attempt_header: None,
         }
     }
@@ -112,6 +115,22 @@ impl HttpReplay {
         self
     }
 
+    /// Does not repeat requests for which `deny` is true, unless they were provably never sent. For what must not happen
+    /// twice though its method or protocol would allow it, above all gRPC calls that are not idempotent: a gRPC status
+    /// such as `UNAVAILABLE`, a timeout or a lost connection does not tell whether the server has done its work. Asked
+    /// once for each call that could be retried, before everything else.
+    ///
+    /// ```
+    /// use resilience_http::HttpReplay;
+    ///
+    /// let replay = HttpReplay::grpc().deny_if(|head| head.uri.path() == "/shop.Orders/Place");
+    /// # let _ = replay;
+    /// ```
+    pub fn deny_if(mut self, deny: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
+        self.deny_if = Some(Arc::new(deny));
+        self
+    }
+
     /// Sends the number of the attempt in this header, from the second attempt on. Not for gRPC, which has its
     /// own.
     pub fn attempt_header(mut self, name: HeaderName) -> Self {
@@ -126,6 +145,9 @@ impl HttpReplay {
 
     /// Whether the request may be repeated though it was, or may have been, sent.
     fn may_repeat(&self, head: &Parts) -> bool {
+        if self.deny_if.as_ref().is_some_and(|deny| deny(head)) {
+            return false;
+        }
         let by_method = match &self.methods {
             Some(methods) => methods.contains(&head.method),
             None => head.method.is_idempotent(),
