@@ -1,5 +1,109 @@
 //! Retries for Tower services: within a budget, with backoff and jitter, and only what is safe to repeat.
 //!
+//! Many failures are over a moment later: a connection broke, an instance restarts. A second attempt hides them from the
+//! caller. But a dependency that fails because it has too much to do has more to do with every retry. So retries are
+//! few here, spread in time, and under a budget that bounds them to a share of the calls.
+//!
+#![cfg_attr(feature = "tower", doc = "```")]
+#![cfg_attr(not(feature = "tower"), doc = "```ignore")]
+//! use resilience_retry::RetryLayer;
+//! use std::sync::atomic::{AtomicU32, Ordering};
+//! use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), BoxError> {
+//! let calls = AtomicU32::new(0);
+//! let inventory = ServiceBuilder::new()
+//!     .layer(RetryLayer::builder("inventory").build()?)
+//!     .service(service_fn(|item: u64| {
+//!         let attempt = 1 + calls.fetch_add(1, Ordering::Relaxed);
+//!         async move {
+//!             match attempt {
+//!                 1 => Err(BoxError::from("connection reset")),
+//!                 _ => Ok(item),
+//!             }
+//!         }
+//!     }));
+//!
+//! assert_eq!(inventory.oneshot(7).await?, 7);
+//! assert_eq!(calls.into_inner(), 2);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # The default
+//!
+//! At most three attempts; before the second a wait of up to 100 ms, before the third of up to 200 ms, anywhere between
+//! nothing and that; one retry for five calls, and one per second besides. No deadline. [`RetryBuilder`] lists all
+//! settings, with units, defaults and ranges.
+//!
+//! # What is retried
+//!
+//! The classification, which breaker and fallback use as well, says how an attempt ended:
+//!
+//! | outcome | |
+//! |---|---|
+//! | success, ignored | returned |
+//! | permanent | returned |
+//! | transient, overload | retried, after the delay that the server asks for, if it does, with the backoff on top |
+//! | unsent | retried |
+//! | refused inside: no room, inner service not ready | retried, after the backoff |
+//! | refused inside: rate limit, or a policy of your own, with a delay | retried, after that delay with the backoff on top, unless it is longer than the [`advice_cap`](RetryBuilder::advice_cap) |
+//! | refused inside, otherwise: breaker open, shed, deadline, shutting down | returned: whoever refuses so wants no second call |
+//!
+//! The layer cannot know what may happen twice. By default it clones every request, and sends it again whatever it is:
+//! put it around calls that are safe to repeat, or set a [`Replay`](resilience_core::Replay) that tells them apart. Over
+//! HTTP and gRPC, `.http()` and `.grpc()` (from `resilience_http::HttpLayer`) do that: they repeat idempotent methods,
+//! requests with an `Idempotency-Key`, gRPC calls, and whatever was provably never sent; and they keep bodies while they
+//! are sent.
+//!
+//! A failing caller gets the result of the last attempt as it is. Where a response's end alone tells (gRPC trailers), the
+//! response is returned when its head is there.
+//!
+//! # Readiness, call, drop, clone
+//!
+//! | | |
+//! |---|---|
+//! | `poll_ready` | the inner service's |
+//! | `call` | calls the inner service, and keeps request and inner service, each as a clone, for retries. Before each retry waits for that clone's readiness; if that fails, the caller gets the result it had |
+//! | dropping the future | drops the attempt, or gives up the wait; a retry that was not sent returns to the budget |
+//! | `clone` of layer or service | shares budget, jitter and metrics; a service's is not ready |
+//!
+//! # The budget
+//!
+//! Each layer has one of its own, shared by everything that is made of the layer. Where several layers reach the same
+//! dependency, give them [one budget](RetryBuilder::budget): the share is then of all their calls. Attempts that a
+//! layer inside refused never reached the dependency, and go back.
+//!
+//! # Where it belongs
+//!
+//! Outside rate limit, bulkhead, breaker and attempt timeout, so that each attempt passes them and is bounded and counted
+//! there; inside the fallback. Retry at one level only: three attempts at each of three levels are 27 calls.
+//!
+//! # Telemetry
+//!
+//! With the feature `metrics`:
+//!
+//! | metric | labels | |
+//! |---|---|---|
+//! | `resilience_retry_attempts_total` | `policy` | retries sent; first attempts are not counted |
+//! | `resilience_retry_recovered_total` | `policy` | calls that succeeded with a retry |
+//! | `resilience_retry_stopped_total` | `policy`, `reason` | failed calls, by what ended them: `attempts`, `budget`, `deadline`, `not_replayable`, `not_ready`, `permanent`, `refused`; and calls dropped while they waited, `abandoned` |
+//!
+//! With the feature `tracing`: an event at debug level for each retry, before its wait. For everything else there is
+//! [`RetryBuilder::on_retry`].
+//!
+//! # Sources
+//!
+//! Backoff and jitter: Marc Brooker, [Exponential Backoff and
+//! Jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/) (2015). The budget: Finagle's
+//! [`RetryBudget`](https://twitter.github.io/finagle/guide/Clients.html#retries). What gRPC may repeat: [gRFC
+//! A6](https://github.com/grpc/proposal/blob/master/A6-client-retries.md).
+//!
+//! # Features
+//!
+//! `tower` (default): the layer. `metrics`, `tracing`: see above. Without any, the [`machine`] alone.
+//!
 //! Most failures of a network are over in a moment; whoever asks again gets an answer. But retries are load, and
 //! they come when the dependency has the least room for it: three attempts per call turn an outage into an
 //! outage at three times the load. So here a retry has to pay: out of a [`Budget`](resilience_core::Budget), on
