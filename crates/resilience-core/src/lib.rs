@@ -70,6 +70,7 @@
 
 mod backoff;
 mod budget;
+mod cause;
 mod classify;
 mod completion;
 pub mod config;
@@ -100,6 +101,7 @@ mod queue;
 
 pub use backoff::{Backoff, Jitter, Waits};
 pub use budget::{Budget, BudgetBuilder, Withdrawal};
+pub use cause::find_cause;
 pub use classify::{ByResult, Classify, Errors, TypedErrors, Verdict, by_result};
 pub use completion::{AtHead, Completion};
 pub use config::ConfigError;

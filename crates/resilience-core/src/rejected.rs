@@ -1,6 +1,6 @@
 //! The family's one refusal, and the errors around it.
 
-use crate::{Name, Outcome};
+use crate::{Name, Outcome, find_cause};
 use std::{any::Any, error::Error, fmt, io, time::Duration};
 
 /// A boxed error, as Tower's own layers use it.
@@ -122,25 +122,7 @@ impl Rejected {
     /// Finds a refusal in `error` or in anything it was caused by. Looks into [`io::Error`]s too, which leave
     /// the error that they carry out of their sources.
     pub fn find<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Self> {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            if let Some(found) = error.downcast_ref() {
-                return Some(found);
-            }
-            if let Some(both) = error.downcast_ref::<BothFailed>()
-                && let Some(found) = Self::find(both.primary())
-            {
-                return Some(found);
-            }
-            next = match error
-                .downcast_ref::<io::Error>()
-                .and_then(io::Error::get_ref)
-            {
-                Some(carried) => Some(carried),
-                None => error.source(),
-            };
-        }
-        None
+        find_cause(error)
     }
 
     /// Finds a refusal in an error of any type, as far as its type can be seen through: a [`BoxError`], an

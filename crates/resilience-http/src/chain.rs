@@ -1,6 +1,6 @@
-//! Looking along the causes of an error.
+//! What the errors of HTTP and gRPC clients say.
 
-use resilience_core::BoxError;
+use resilience_core::{BothFailed, BoxError, find_cause};
 use std::{any::Any, error::Error, io};
 
 /// `error` as a trait object, where its type is one that clients of HTTP and gRPC have.
@@ -24,28 +24,22 @@ pub(crate) fn as_error<E: 'static>(error: &E) -> Option<&(dyn Error + 'static)> 
     None
 }
 
-/// The first error of type `T`: `error` itself or one of its causes.
-pub(crate) fn find<'e, T: Error + 'static>(error: &'e (dyn Error + 'static)) -> Option<&'e T> {
-    let mut next = Some(error);
-    while let Some(error) = next {
-        if let Some(found) = error.downcast_ref() {
-            return Some(found);
-        }
-        next = error.source();
-    }
-    None
-}
-
 /// Whether the request provably never left: there was no connection to send it on.
+///
+/// Takes the error for that of one client. Where two were asked, one after the other, nothing is proved.
 pub(crate) fn never_sent(error: &(dyn Error + 'static)) -> bool {
+    if find_cause::<BothFailed>(error).is_some() {
+        return false;
+    }
     #[cfg(feature = "hyper-util")]
-    if find(error).is_some_and(hyper_util::client::legacy::Error::is_connect) {
+    if find_cause(error).is_some_and(hyper_util::client::legacy::Error::is_connect) {
         return true;
     }
     #[cfg(feature = "tonic")]
-    if find::<tonic::ConnectError>(error).is_some() {
+    if find_cause::<tonic::ConnectError>(error).is_some() {
         return true;
     }
     // Nothing but connecting is refused.
-    find::<io::Error>(error).is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+    find_cause::<io::Error>(error)
+        .is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }

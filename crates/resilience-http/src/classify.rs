@@ -278,7 +278,7 @@ fn by_error<E: 'static>(error: &E) -> Outcome {
         return Outcome::TRANSIENT;
     };
     #[cfg(feature = "tonic")]
-    if let Some(status) = chain::find::<tonic::Status>(error) {
+    if let Some(status) = resilience_core::find_cause::<tonic::Status>(error) {
         let code = GrpcCode::from_number(status.code().into());
         return by_grpc_code(code, status.metadata().as_ref());
     }

@@ -1,7 +1,7 @@
 //! Refusals as errors that tonic's clients understand.
 
-use crate::{chain, grpc_code};
-use resilience_core::{BoxError, MapErr, Reject, Rejected};
+use crate::grpc_code;
+use resilience_core::{BoxError, MapErr, Reject, Rejected, find_cause};
 #[cfg(feature = "timeout")]
 use resilience_timeout::TimedOut;
 use std::{error::Error, fmt, sync::Arc};
@@ -20,7 +20,7 @@ impl<E: Into<BoxError>> MapErr<E> for AsStatus {
 
     fn map_err(&self, error: E) -> BoxError {
         let error = error.into();
-        if chain::find::<Status>(&*error).is_some() {
+        if find_cause::<Status>(&*error).is_some() {
             return error;
         }
         if let Some(why) = Rejected::find(&*error) {

@@ -331,7 +331,7 @@ impl BodyIdle {
 
     /// Finds an idle body in `error` or in anything it was caused by.
     pub fn find<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Self> {
-        crate::chain::find(error)
+        resilience_core::find_cause(error)
     }
 }
 

@@ -1,7 +1,7 @@
 //! The tables of `HttpClassify`, line by line.
 
 use http::{Request, Response};
-use resilience_core::{BoxError, Classify, Outcome, Verdict};
+use resilience_core::{BothFailed, BoxError, Classify, Outcome, Verdict};
 use resilience_http::{HttpClassify, by_head, pushback, retry_after};
 use std::{io, time::Duration};
 
@@ -121,6 +121,14 @@ fn errors() {
     assert_eq!(judge(refused.into()), Outcome::Unsent);
     assert_eq!(judge(reset.into()), Outcome::TRANSIENT);
     assert_eq!(judge("anything".into()), Outcome::TRANSIENT);
+    // Somebody else was asked first, or after.
+    let refused = || io::Error::from(io::ErrorKind::ConnectionRefused);
+    for both in [
+        BothFailed::new(refused(), "lost"),
+        BothFailed::new("lost", refused()),
+    ] {
+        assert_eq!(judge(both.into()), Outcome::TRANSIENT);
+    }
 }
 
 #[test]

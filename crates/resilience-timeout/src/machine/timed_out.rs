@@ -1,5 +1,5 @@
-use resilience_core::{BothFailed, Name};
-use std::{error::Error, fmt, io, time::Duration};
+use resilience_core::{Name, find_cause};
+use std::{error::Error, fmt, time::Duration};
 
 /// The response did not come within the limit.
 ///
@@ -42,26 +42,10 @@ impl TimedOut {
         self.limit
     }
 
-    /// Finds a timeout in `error` or in anything it was caused by, in both halves of a [`BothFailed`], and in what
-    /// an [`io::Error`] carries.
+    /// Finds a timeout in `error` or in anything it was caused by, in both halves of a [`BothFailed`](resilience_core::BothFailed), and in what
+    /// an [`io::Error`](std::io::Error) carries.
     pub fn find<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Self> {
-        let mut next = Some(error);
-        while let Some(error) = next {
-            if let Some(found) = error.downcast_ref() {
-                return Some(found);
-            }
-            if let Some(both) = error.downcast_ref::<BothFailed>()
-                && let Some(found) = Self::find(both.primary())
-            {
-                return Some(found);
-            }
-            let io: Option<&io::Error> = error.downcast_ref();
-            next = match io.and_then(io::Error::get_ref) {
-                Some(carried) => Some(carried),
-                None => error.source(),
-            };
-        }
-        None
+        find_cause(error)
     }
 }
 
