@@ -107,6 +107,11 @@ impl<M, P, C, K, R> PolicyLayer<M, P, C, K, R> {
     }
 
     /// Lets requests pass unasked for which `exempt` is true, for example health probes.
+    ///
+    /// They are still calls of the inner service, and do not wait for it longer than others: whether a request is
+    /// exempt is not known before it is there, so while the policy refuses everybody else and the inner service is not
+    /// ready, an exempt call is refused too, with [`Reason::NotReady`](crate::Reason::NotReady). The services of a
+    /// `Router` are always ready.
     pub fn exempt<Req: ?Sized, F>(self, exempt: F) -> PolicyLayer<M, Exempt<Arc<P>, F>, C, K, R>
     where
         F: Fn(&Req) -> bool,
