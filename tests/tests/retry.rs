@@ -283,3 +283,49 @@ async fn an_endless_body_is_sent_once_and_not_kept() {
     assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(seen.lock().unwrap()[0].len(), 1024 * 1024);
 }
+
+/// Answers 503 the first time, without a look at the body.
+async fn hasty(State(seen): State<Seen>, req: axum::extract::Request) -> StatusCode {
+    let first = {
+        let mut seen = seen.lock().unwrap();
+        seen.push(Bytes::new());
+        seen.len() == 1
+    };
+    if first {
+        return StatusCode::SERVICE_UNAVAILABLE;
+    }
+    let body = req.into_body().collect().await.unwrap().to_bytes();
+    *seen.lock().unwrap().last_mut().unwrap() = body;
+    StatusCode::OK
+}
+
+#[tokio::test]
+async fn a_server_that_answers_before_it_has_read_gets_all_of_it_the_second_time() {
+    for http2 in [false, true] {
+        let seen = Seen::default();
+        let app = Router::new()
+            .route("/", axum::routing::put(hasty))
+            .with_state(seen.clone());
+        let address = common::serve(app).await;
+        // The client is in the middle of the body when the answer comes.
+        let (mut sender, body) = futures_channel::mpsc::channel(1);
+        sender
+            .try_send(Ok::<_, Infallible>(Bytes::from("first ")))
+            .unwrap();
+        let client = Client::builder(TokioExecutor::new())
+            .http2_only(http2)
+            .build_http();
+        let service = retries().http().layer(client);
+        let req = Request::put(common::uri(address, "/"))
+            .body(Body::from_stream(body))
+            .unwrap();
+        let call = tokio::spawn(service.oneshot(req));
+        while seen.lock().unwrap().len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        sender.try_send(Ok(Bytes::from("and second"))).unwrap();
+        drop(sender);
+        assert_eq!(call.await.unwrap().unwrap().status(), StatusCode::OK);
+        assert_eq!(*seen.lock().unwrap(), ["", "first and second"]);
+    }
+}
