@@ -1,4 +1,5 @@
 //! One crate of the family around hyper-util's client: a breaker that keeps calls away from a server that is down.
+//! `resilience-core` has the words that all of them share.
 //!
 //! `cargo run -p examples --example a-la-carte`
 
@@ -6,7 +7,7 @@ use bytes::Bytes;
 use http_body_util::Empty;
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use resilience_breaker::Breaker;
-use resilience_stack::core::{BoxError, Rejected};
+use resilience_core::{BoxError, Rejected};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tower::{Layer, Service, ServiceExt};

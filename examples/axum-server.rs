@@ -12,7 +12,7 @@ use tokio::{net::TcpListener, task::JoinSet};
 
 #[tokio::main]
 async fn main() -> Result<(), BoxError> {
-    let quota = Quota::per_second(1_000).burst(60);
+    let quota = Quota::per_second(1).burst(8);
     let limits = (
         RateLimit::builder("api").quota(quota).build()?,
         Bulkhead::new("api", 5)?,
@@ -32,7 +32,8 @@ async fn main() -> Result<(), BoxError> {
     let address = listener.local_addr()?;
     tokio::spawn(axum::serve(listener, app).into_future());
 
-    for (path, calls) in [("/", 100), ("/health", 20)] {
+    // The first 100 find five slots, and leave about three calls of the quota to the next 100.
+    for (path, calls) in [("/", 100), ("/", 100), ("/health", 20)] {
         let client = Client::builder(TokioExecutor::new()).build_http::<Empty<Bytes>>();
         let mut answers = JoinSet::new();
         for _ in 0..calls {

@@ -39,7 +39,11 @@ async fn main() -> Result<(), BoxError> {
     let channel = Endpoint::from_shared(format!("http://{address}"))?.connect_lazy();
     let mut client = InventoryClient::new(stack.service(channel));
 
-    for product in ["lamp", "every other call fails", "unknown", "slow"] {
+    for product in ["lamp", "every other call fails", "unknown", "slow", "desk"] {
+        if product == "desk" {
+            println!("breaker: {:?}, now opened by hand", breaker.state());
+            breaker.force_open();
+        }
         let product = product.to_owned();
         match client
             .stock(StockRequest {
@@ -51,6 +55,5 @@ async fn main() -> Result<(), BoxError> {
             Err(status) => println!("{product}: {:?}, {}", status.code(), status.message()),
         }
     }
-    println!("breaker: {:?}", breaker.state());
     Ok(())
 }
