@@ -66,9 +66,25 @@ impl<C> RateLimitQueue<C> {
             Some(early) => Err(No::Spent(Refusal::For(early))),
         }
     }
+
+    /// The refusal of a caller that has left the line because others went past it: when it may join again.
+    fn overtaken(&self, cost: u32, now: Timestamp) -> Rejected {
+        match self.may_join(self.shared().line.ahead(), cost, now) {
+            Ok(()) => self.shared().reject(Some(Duration::ZERO)),
+            Err(no) => self.refuse(no),
+        }
+    }
+
+    fn refuse(&self, no: No) -> Rejected {
+        match no {
+            No::Spent(why) => self.shared().reject(why.retry_after()),
+            No::Full => self.shared().full(),
+        }
+    }
 }
 
 /// Why a caller may not join.
+#[derive(Clone, Copy)]
 enum No {
     /// Its turn would come too late; if ever, it may join after that time.
     Spent(Refusal),
@@ -113,10 +129,7 @@ impl<Req: ?Sized, C: Cost<Req>> Queue<Req> for RateLimitQueue<C> {
             cost => {
                 let may_join = |ahead| self.may_join(ahead, cost, now);
                 let joined = self.shared().line.join(u64::from(cost), may_join);
-                Some(joined.map_err(|no| match no {
-                    No::Spent(why) => self.shared().reject(why.retry_after()),
-                    No::Full => self.shared().full(),
-                })?)
+                Some(joined.map_err(|no| self.refuse(no))?)
             }
         };
         Ok(Ticket {
@@ -155,7 +168,7 @@ impl<Req: ?Sized, C: Cost<Req>> Queue<Req> for RateLimitQueue<C> {
             // Somebody went past the line, and now the turn comes too late.
             Err(_) => {
                 ticket.leave();
-                Turn::Refused(shared.reject(None))
+                Turn::Refused(self.overtaken(ticket.cost, now.get()))
             }
         }
     }
@@ -166,7 +179,7 @@ impl<Req: ?Sized, C: Cost<Req>> Queue<Req> for RateLimitQueue<C> {
 
     fn too_late(&self, mut ticket: Ticket) -> Rejected {
         ticket.leave();
-        self.shared().reject(None)
+        self.overtaken(ticket.cost, Now::lazy().get())
     }
 }
 

@@ -373,8 +373,31 @@ async fn who_is_overtaken_past_the_line_and_comes_too_late_is_told_so_as_soon_as
     advance(Duration::from_millis(100)).await;
     let _overtakes = limit.admit(&(), &mut Now::lazy()).unwrap();
     let error = assert_ready_err!(call.poll());
-    assert_eq!(refusal(&error), (Reason::Rate, None));
+    // It may stand in line again at once: a time, since `Rate` without one means never.
+    assert_eq!(refusal(&error), (Reason::Rate, Some(Duration::ZERO)));
     assert_eq!((queue.limit().waiting(), inner.ready_polls()), (0, 0));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_in_vain_behind_others_is_told_when_to_come_back() {
+    let inner = Inner::new();
+    let limit = limit(Quota::per_second(10).burst(1));
+    let queue = |millis| {
+        let max = Duration::from_millis(millis);
+        limit.clone().wait_up_to(max).unwrap().layer()
+    };
+    let _first = limit.admit(&(), &mut Now::lazy()).unwrap();
+    let mut patient = task::spawn(queue(1_000).layer(inner.clone()).oneshot(1));
+    let mut hasty = task::spawn(queue(200).layer(inner.clone()).oneshot(2));
+    assert_pending!(patient.poll());
+    assert_pending!(hasty.poll());
+    advance(Duration::from_millis(199)).await;
+    let _overtakes = limit.admit(&(), &mut Now::lazy()).unwrap();
+    advance(MILLIS).await;
+    let error = assert_ready_err!(hasty.poll());
+    // The turn would come 199 ms from now.
+    assert_eq!(refusal(&error), (Reason::Rate, Some(Duration::ZERO)));
+    assert_eq!(limit.waiting(), 1);
 }
 
 #[tokio::test(start_paused = true)]
