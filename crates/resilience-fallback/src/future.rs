@@ -1,4 +1,4 @@
-use crate::{Failure, Mark, StandIn, degrades, layer::Shared};
+use crate::{Failure, Mark, StandIn, degrades, layer::Shared, telemetry::Ending};
 use pin_project_lite::pin_project;
 use resilience_core::{Outcome, Verdict};
 use std::{
@@ -12,10 +12,10 @@ use std::{
 pin_project! {
     /// The future of a call through a [`Fallback`](crate::Fallback).
     ///
-    /// Dropping it drops the inner call, or the fallback's function.
-    pub struct ResponseFuture<F, V, G, A, M> {
+    /// Dropping it drops the inner call, or what stands in for it.
+    pub struct ResponseFuture<F, V, K, G, A, M> {
         #[pin]
-        state: State<F, V, G>,
+        state: State<F, V, K, G>,
         shared: Arc<Shared<A>>,
         mark: M,
     }
@@ -23,12 +23,12 @@ pin_project! {
 
 pin_project! {
     #[project = StateProj]
-    enum State<F, V, G> {
+    enum State<F, V, K, G> {
         Calling {
             #[pin]
             inner: F,
-            // Taken when the inner call is over.
-            verdict: Option<V>,
+            // The verdict, and what is kept of the request. Taken when the inner call is over.
+            call: Option<(V, K)>,
         },
         Degrading {
             #[pin]
@@ -39,22 +39,22 @@ pin_project! {
     }
 }
 
-impl<F, V, G, A, M> ResponseFuture<F, V, G, A, M> {
-    pub(crate) fn new(inner: F, verdict: V, shared: Arc<Shared<A>>, mark: M) -> Self {
-        let verdict = Some(verdict);
+impl<F, V, K, G, A, M> ResponseFuture<F, V, K, G, A, M> {
+    pub(crate) fn new(inner: F, verdict: V, kept: K, shared: Arc<Shared<A>>, mark: M) -> Self {
+        let call = Some((verdict, kept));
         Self {
-            state: State::Calling { inner, verdict },
+            state: State::Calling { inner, call },
             shared,
             mark,
         }
     }
 }
 
-impl<F, V, A, M, Res, E> Future for ResponseFuture<F, V, A::Future, A, M>
+impl<F, V, K, A, M, Res, E> Future for ResponseFuture<F, V, K, A::Future, A, M>
 where
     F: Future<Output = Result<Res, E>>,
     V: Verdict<Res, E>,
-    A: StandIn<Res, E>,
+    A: StandIn<Res, E, K>,
     M: Mark<Res, A::Response>,
 {
     type Output = Result<M::Response, A::Error>;
@@ -63,9 +63,9 @@ where
         let mut this = self.project();
         loop {
             match this.state.as_mut().project() {
-                StateProj::Calling { inner, verdict } => {
+                StateProj::Calling { inner, call } => {
                     let result = ready!(inner.poll(cx));
-                    let mut verdict = verdict.take().expect("taken only here");
+                    let (mut verdict, kept) = call.take().expect("taken only here");
                     // What the inner call holds comes back before the fallback begins; and should the user's code
                     // panic below, nothing is left here.
                     this.state.set(State::Done);
@@ -75,19 +75,27 @@ where
                         Ok(res) => verdict.response(res).unwrap_or(Outcome::Success),
                         Err(error) => verdict.error(error),
                     };
-                    let described = match result {
-                        Ok(res) if !degrades(outcome) => {
-                            return Poll::Ready(Ok(this.mark.whole(res)));
-                        }
-                        Err(error) if !degrades(outcome) => {
-                            return Poll::Ready(Err(this.shared.stand_in.map_err(error)));
-                        }
-                        Ok(ref res) => this.mark.describe(res),
+                    let shared = &**this.shared;
+                    let pass = |result: Result<Res, E>| match result {
+                        Ok(res) => Ok(this.mark.whole(res)),
+                        Err(error) => Err(shared.stand_in.map_err(error)),
+                    };
+                    if !degrades(outcome) {
+                        return Poll::Ready(pass(result));
+                    }
+                    let described = match &result {
+                        Ok(res) => this.mark.describe(res),
                         Err(_) => None,
                     };
                     let failure = Failure::new(result, outcome).described(described);
-                    let stand_in = this.shared.stand_in.stand_in(failure);
-                    this.state.set(State::Degrading { stand_in, outcome });
+                    match shared.stand_in.stand_in(failure, kept) {
+                        Ok(stand_in) => this.state.set(State::Degrading { stand_in, outcome }),
+                        Err(failure) => {
+                            let telemetry = &shared.telemetry;
+                            telemetry.over(&shared.policy, outcome, Ending::Skipped);
+                            return Poll::Ready(pass(failure.into_result()));
+                        }
+                    }
                 }
                 StateProj::Degrading { stand_in, outcome } => {
                     let result = ready!(stand_in.poll(cx));
@@ -95,8 +103,11 @@ where
                     this.state.set(State::Done);
 
                     let shared = &**this.shared;
-                    let degraded = result.is_ok();
-                    shared.telemetry.over(&shared.policy, outcome, degraded);
+                    let ending = match result {
+                        Ok(_) => Ending::Degraded,
+                        Err(_) => Ending::Failed,
+                    };
+                    shared.telemetry.over(&shared.policy, outcome, ending);
                     return Poll::Ready(
                         result.map(|alt| this.mark.degraded(alt, &shared.policy, outcome)),
                     );
@@ -107,7 +118,7 @@ where
     }
 }
 
-impl<F, V, G, A, M> fmt::Debug for ResponseFuture<F, V, G, A, M> {
+impl<F, V, K, G, A, M> fmt::Debug for ResponseFuture<F, V, K, G, A, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &self.state {
             State::Calling { .. } => "calling",

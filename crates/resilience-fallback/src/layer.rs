@@ -1,5 +1,7 @@
-use crate::{AsyncFunction, Failure, Fallback, Function, Unmarked, Value, telemetry::Telemetry};
-use resilience_core::{BoxError, Errors, Name};
+use crate::{
+    AsyncFunction, Failure, Fallback, Function, OtherService, Unmarked, Value, telemetry::Telemetry,
+};
+use resilience_core::{BoxError, ByClone, Errors, Name};
 use std::{fmt, future::Future, sync::Arc};
 use tower_layer::Layer;
 
@@ -9,14 +11,16 @@ use tower_layer::Layer;
 /// |---|---|---|
 /// | which outcomes are failures | [`Errors`]: every error, the family's refusals included | [`classify`](Self::classify) |
 /// | how degraded answers are told from whole ones | [`Unmarked`] | [`mark`](Self::mark) |
+/// | how a request is kept for another service | [`ByClone`]: a clone of every request | [`replay`](Self::replay) |
 ///
-/// `resilience-http` sets both, with `.http()`.
+/// `resilience-http` sets all three, with `.http()`.
 ///
 /// A clone is the same fallback, with the same metrics.
-pub struct FallbackLayer<A, C = Errors, M = Unmarked> {
+pub struct FallbackLayer<A, C = Errors, M = Unmarked, R = ByClone> {
     shared: Arc<Shared<A>>,
     classify: C,
     mark: M,
+    replay: R,
 }
 
 /// What a layer, its clones, their services and calls have in common.
@@ -89,6 +93,44 @@ impl<F> FallbackLayer<AsyncFunction<F>> {
     }
 }
 
+impl<S2> FallbackLayer<OtherService<S2>> {
+    /// Sends the request to another service, `other`, and answers as that does. The error type becomes [`BoxError`]:
+    /// when `other` fails too, a [`BothFailed`](resilience_core::BothFailed).
+    ///
+    /// `name` stands in marks and metrics. `other` takes the requests that the inner service takes; its response must
+    /// be of the same type, or one that the layer's [`Mark`](crate::Mark) joins with it. It is not asked for anything,
+    /// not even whether it is ready, before the inner service has failed. Then the call makes a clone of it, waits
+    /// until that is ready, without a limit, and calls it. Its response is the answer whatever it says: to judge it
+    /// too, put another fallback around this one. The value itself is shared by all calls: where these are sent
+    /// between threads, it must be [`Sync`].
+    ///
+    /// The request is kept by [`replay`](Self::replay), by default as a clone. Where it cannot be sent again, because
+    /// its body is gone or its method forbids it, the caller gets what the inner service gave, response or error.
+    ///
+    /// ```
+    /// use resilience_core::BoxError;
+    /// use resilience_fallback::FallbackLayer;
+    /// use tower::{ServiceBuilder, ServiceExt, service_fn};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), BoxError> {
+    /// let replica = service_fn(|key: &'static str| async move { Ok::<_, BoxError>(format!("{key}, an hour old")) });
+    /// let prices = ServiceBuilder::new()
+    ///     .layer(FallbackLayer::service("prices", replica))
+    ///     .service(service_fn(|_: &'static str| async { Err::<String, _>(BoxError::from("no primary")) }));
+    ///
+    /// assert_eq!(prices.oneshot("apples").await?, "apples, an hour old");
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn service(name: impl Into<Name>, other: S2) -> Self
+    where
+        S2: Clone,
+    {
+        Self::new(name.into(), OtherService(other))
+    }
+}
+
 impl<A> FallbackLayer<A> {
     fn new(policy: Name, stand_in: A) -> Self {
         Self {
@@ -99,26 +141,42 @@ impl<A> FallbackLayer<A> {
             }),
             classify: Errors,
             mark: Unmarked,
+            replay: ByClone,
         }
     }
 }
 
-impl<A, C, M> FallbackLayer<A, C, M> {
-    /// Decides with `classify` which outcomes are failures.
-    pub fn classify<D>(self, classify: D) -> FallbackLayer<A, D, M> {
+impl<A, C, M, R> FallbackLayer<A, C, M, R> {
+    /// Decides with `classify` which outcomes are failures. It sees the request as the inner service gets it.
+    pub fn classify<D>(self, classify: D) -> FallbackLayer<A, D, M, R> {
         FallbackLayer {
             shared: self.shared,
             classify,
             mark: self.mark,
+            replay: self.replay,
         }
     }
 
     /// Marks degraded answers with `mark`, an implementation of [`Mark`](crate::Mark).
-    pub fn mark<N>(self, mark: N) -> FallbackLayer<A, C, N> {
+    pub fn mark<N>(self, mark: N) -> FallbackLayer<A, C, N, R> {
         FallbackLayer {
             shared: self.shared,
             classify: self.classify,
             mark,
+            replay: self.replay,
+        }
+    }
+
+    /// Keeps requests for another service with `replay`, an implementation of [`Replay`](resilience_core::Replay).
+    ///
+    /// It also says which may be sent again after which outcome. Without effect on the other forms of fallbacks, which
+    /// do not send requests.
+    pub fn replay<Q>(self, replay: Q) -> FallbackLayer<A, C, M, Q> {
+        FallbackLayer {
+            shared: self.shared,
+            classify: self.classify,
+            mark: self.mark,
+            replay,
         }
     }
 
@@ -134,29 +192,37 @@ impl<A, C, M> FallbackLayer<A, C, M> {
 }
 
 /// By hand, because what stands in need not be `Clone`.
-impl<A, C: Clone, M: Clone> Clone for FallbackLayer<A, C, M> {
+impl<A, C: Clone, M: Clone, R: Clone> Clone for FallbackLayer<A, C, M, R> {
     fn clone(&self) -> Self {
         Self {
             shared: self.shared.clone(),
             classify: self.classify.clone(),
             mark: self.mark.clone(),
+            replay: self.replay.clone(),
         }
     }
 }
 
-impl<A: fmt::Debug, C: fmt::Debug, M: fmt::Debug> fmt::Debug for FallbackLayer<A, C, M> {
+impl<A, C, M, R> fmt::Debug for FallbackLayer<A, C, M, R>
+where
+    A: fmt::Debug,
+    C: fmt::Debug,
+    M: fmt::Debug,
+    R: fmt::Debug,
+{
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("FallbackLayer")
             .field("policy", &self.shared.policy)
             .field("stand_in", &self.shared.stand_in)
             .field("classify", &self.classify)
             .field("mark", &self.mark)
+            .field("replay", &self.replay)
             .finish()
     }
 }
 
-impl<S, A, C: Clone, M: Clone> Layer<S> for FallbackLayer<A, C, M> {
-    type Service = Fallback<S, A, C, M>;
+impl<S, A, C: Clone, M: Clone, R: Clone> Layer<S> for FallbackLayer<A, C, M, R> {
+    type Service = Fallback<S, A, C, M, R>;
 
     fn layer(&self, inner: S) -> Self::Service {
         Fallback::new(
@@ -164,6 +230,7 @@ impl<S, A, C: Clone, M: Clone> Layer<S> for FallbackLayer<A, C, M> {
             self.shared.clone(),
             self.classify.clone(),
             self.mark.clone(),
+            self.replay.clone(),
         )
     }
 }

@@ -1,5 +1,5 @@
-use crate::{Mark, ResponseFuture, StandIn, layer::Shared};
-use resilience_core::Classify;
+use crate::{KeepRequest, Mark, ResponseFuture, StandIn, layer::Shared};
+use resilience_core::{ByClone, Classify};
 use std::{
     fmt,
     sync::Arc,
@@ -13,22 +13,24 @@ use tower_service::Service;
 /// |---|---|
 /// | `poll_ready` | the inner service's; its error is not answered for, as it means the end of that service |
 /// | `call` | calls the inner service; a failure, or a refusal on the way, is answered by the fallback |
-/// | dropping the future | drops the inner call, or the fallback's function |
+/// | dropping the future | drops the inner call, the fallback's function, or the wait for and the call of the other service |
 /// | `clone` | has the same fallback and its own inner service |
-pub struct Fallback<S, A, C, M> {
+pub struct Fallback<S, A, C, M, R = ByClone> {
     inner: S,
     shared: Arc<Shared<A>>,
     classify: C,
     mark: M,
+    replay: R,
 }
 
-impl<S, A, C, M> Fallback<S, A, C, M> {
-    pub(crate) fn new(inner: S, shared: Arc<Shared<A>>, classify: C, mark: M) -> Self {
+impl<S, A, C, M, R> Fallback<S, A, C, M, R> {
+    pub(crate) fn new(inner: S, shared: Arc<Shared<A>>, classify: C, mark: M, replay: R) -> Self {
         Self {
             inner,
             shared,
             classify,
             mark,
+            replay,
         }
     }
 
@@ -39,18 +41,19 @@ impl<S, A, C, M> Fallback<S, A, C, M> {
 }
 
 /// By hand, because what stands in need not be `Clone`.
-impl<S: Clone, A, C: Clone, M: Clone> Clone for Fallback<S, A, C, M> {
+impl<S: Clone, A, C: Clone, M: Clone, R: Clone> Clone for Fallback<S, A, C, M, R> {
     fn clone(&self) -> Self {
         Self::new(
             self.inner.clone(),
             self.shared.clone(),
             self.classify.clone(),
             self.mark.clone(),
+            self.replay.clone(),
         )
     }
 }
 
-impl<S: fmt::Debug, A: fmt::Debug, C, M> fmt::Debug for Fallback<S, A, C, M> {
+impl<S: fmt::Debug, A: fmt::Debug, C, M, R> fmt::Debug for Fallback<S, A, C, M, R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fallback")
             .field("inner", &self.inner)
@@ -60,16 +63,23 @@ impl<S: fmt::Debug, A: fmt::Debug, C, M> fmt::Debug for Fallback<S, A, C, M> {
     }
 }
 
-impl<Req, S, A, C, M> Service<Req> for Fallback<S, A, C, M>
+impl<Req, S, A, C, M, R> Service<Req> for Fallback<S, A, C, M, R>
 where
-    S: Service<Req>,
-    A: StandIn<S::Response, S::Error>,
-    C: Classify<Req, S::Response, S::Error>,
-    M: Mark<S::Response, A::Response> + Clone,
+    A: KeepRequest<Req, R> + StandIn<S::Response, S::Error, A::Kept>,
+    S: Service<A::Inner>,
+    C: Classify<A::Inner, S::Response, S::Error>,
+    M: Mark<S::Response, <A as StandIn<S::Response, S::Error, A::Kept>>::Response> + Clone,
 {
     type Response = M::Response;
     type Error = A::Error;
-    type Future = ResponseFuture<S::Future, C::Call, A::Future, A, M>;
+    type Future = ResponseFuture<
+        S::Future,
+        C::Call,
+        A::Kept,
+        <A as StandIn<S::Response, S::Error, A::Kept>>::Future,
+        A,
+        M,
+    >;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner
@@ -78,10 +88,12 @@ where
     }
 
     fn call(&mut self, req: Req) -> Self::Future {
+        let (req, kept) = self.shared.stand_in.keep(req, &self.replay);
         let verdict = self.classify.start(&req);
         ResponseFuture::new(
             self.inner.call(req),
             verdict,
+            kept,
             self.shared.clone(),
             self.mark.clone(),
         )

@@ -13,12 +13,14 @@ use std::{
 /// Answers in place of a failure.
 ///
 /// Implemented by what [`FallbackLayer`](crate::FallbackLayer)'s constructors make: [`Value`], [`Function`],
-/// [`AsyncFunction`]. [`MapErr`] converts the errors that are no failures, and pass.
+/// [`AsyncFunction`], [`OtherService`](crate::OtherService). [`MapErr`] converts the errors that pass.
+///
+/// `Kept` is what [`KeepRequest`] has kept of the request.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot stand in for responses of type `{Res}` and errors of type `{E}`",
-    note = "the value of `FallbackLayer::value` must be `Clone`; the functions of `function` and `async_function` take a `Failure<{Res}, {E}>`; for `async_function`, both errors must convert into `BoxError`"
+    note = "the value of `FallbackLayer::value` must be `Clone`; the functions of `function` and `async_function` take a `Failure<{Res}, {E}>`; the service of `service` must be `Clone`, and take the requests that the inner one takes; for `async_function` and `service`, both errors must convert into `BoxError`"
 )]
-pub trait StandIn<Res, E>: MapErr<E> {
+pub trait StandIn<Res, E, Kept = ()>: MapErr<E> {
     /// The answer: the service's response type, or what the layer's [`Mark`](crate::Mark) turns into it.
     type Response;
 
@@ -26,8 +28,47 @@ pub trait StandIn<Res, E>: MapErr<E> {
     type Future: Future<Output = Result<Self::Response, Self::Error>>;
 
     /// Begins to answer. The inner call is over, and has been dropped.
-    fn stand_in(&self, failure: Failure<Res, E>) -> Self::Future;
+    ///
+    /// Gives the failure back where it cannot answer: then the caller gets what the inner service gave.
+    fn stand_in(
+        &self,
+        failure: Failure<Res, E>,
+        kept: Kept,
+    ) -> Result<Self::Future, Failure<Res, E>>;
 }
+
+/// Keeps what a [`StandIn`] needs of the request: `R` is the layer's
+/// [`replay`](crate::FallbackLayer::replay).
+#[diagnostic::on_unimplemented(
+    message = "the fallback cannot keep requests of type `{Req}` by `{R}`, to send them to another service",
+    note = "`ByClone`, the default, needs `{Req}: Clone`; for HTTP requests call `.http()` on the layer (`use resilience_http::HttpLayer`)"
+)]
+pub trait KeepRequest<Req, R> {
+    /// The request that the inner service gets.
+    type Inner;
+
+    /// What is kept while the inner service is at work.
+    type Kept;
+
+    /// The request is about to be sent.
+    fn keep(&self, req: Req, replay: &R) -> (Self::Inner, Self::Kept);
+}
+
+/// What answers without the request keeps nothing of it.
+macro_rules! keeps_nothing {
+    ($($stand_in:ident),+) => {$(
+        impl<Req, R, T> KeepRequest<Req, R> for $stand_in<T> {
+            type Inner = Req;
+            type Kept = ();
+
+            fn keep(&self, req: Req, _: &R) -> (Req, ()) {
+                (req, ())
+            }
+        }
+    )+};
+}
+
+keeps_nothing!(Value, Function, AsyncFunction);
 
 /// Stands in with clones of a value.
 #[derive(Clone, Copy, Debug)]
@@ -45,9 +86,9 @@ impl<V: Clone, Res, E> StandIn<Res, E> for Value<V> {
     type Response = V;
     type Future = Ready<Result<V, E>>;
 
-    fn stand_in(&self, failure: Failure<Res, E>) -> Self::Future {
+    fn stand_in(&self, failure: Failure<Res, E>, (): ()) -> Result<Self::Future, Failure<Res, E>> {
         drop(failure);
-        ready(Ok(self.0.clone()))
+        Ok(ready(Ok(self.0.clone())))
     }
 }
 
@@ -76,8 +117,8 @@ where
     type Response = Alt;
     type Future = Ready<Result<Alt, E>>;
 
-    fn stand_in(&self, failure: Failure<Res, E>) -> Self::Future {
-        ready(Ok((self.0)(failure)))
+    fn stand_in(&self, failure: Failure<Res, E>, (): ()) -> Result<Self::Future, Failure<Res, E>> {
+        Ok(ready(Ok((self.0)(failure))))
     }
 }
 
@@ -109,12 +150,16 @@ where
     type Response = Alt;
     type Future = Trying<G, E>;
 
-    fn stand_in(&self, mut failure: Failure<Res, E>) -> Self::Future {
+    fn stand_in(
+        &self,
+        mut failure: Failure<Res, E>,
+        (): (),
+    ) -> Result<Self::Future, Failure<Res, E>> {
         let primary = Primary::of(&mut failure);
-        Trying {
+        Ok(Trying {
             function: Some((self.0)(failure)),
             primary: Some(primary),
-        }
+        })
     }
 }
 

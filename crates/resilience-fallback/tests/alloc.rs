@@ -1,4 +1,4 @@
-//! What a call costs in allocations: nothing, unless an async function has to answer.
+//! What a call costs in allocations: nothing, unless there may be two failures to tell of.
 
 #![cfg(not(resilience_loom))]
 
@@ -42,6 +42,10 @@ where
     measure(|| (0..100).for_each(|_| run())).count_total
 }
 
+fn zero(_: u64) -> std::future::Ready<Result<u64, BoxError>> {
+    std::future::ready(Ok(0))
+}
+
 #[test]
 fn a_call_that_succeeds_allocates_nothing() {
     let value = FallbackLayer::value("v", 0);
@@ -52,6 +56,8 @@ fn a_call_that_succeeds_allocates_nothing() {
     assert_eq!(allocations(&value, 2), 0);
     assert_eq!(allocations(&function, 2), 0);
     assert_eq!(allocations(&later, 2), 0);
+    let other = FallbackLayer::service("s", service_fn(zero));
+    assert_eq!(allocations(&other, 2), 0);
 }
 
 #[test]
@@ -65,4 +71,7 @@ fn degrading_allocates_nothing_but_where_two_failures_may_meet() {
     assert_eq!(allocations(&function, 1), 0);
     // Where the error comes home if the function drops it.
     assert_eq!(allocations(&later, 1), 100);
+    // The first error is boxed: the text, and the box.
+    let other = FallbackLayer::service("s", service_fn(zero));
+    assert_eq!(allocations(&other, 1), 200);
 }

@@ -3,7 +3,7 @@
 #![cfg(all(feature = "metrics", not(resilience_loom)))]
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
-use resilience_core::{BoxError, Outcome, Reason, by_result};
+use resilience_core::{BoxError, Outcome, Reason, Replay, by_result};
 use resilience_fallback::{Failure, FallbackLayer};
 use std::{
     collections::BTreeMap,
@@ -94,6 +94,49 @@ async fn degraded_answers_are_counted_by_outcome() {
         (key("failed", "refused"), 0),
         (key("failed", "transient"), 1),
         (key("failed", "unsent"), 0),
+        (key("skipped", "overload"), 0),
+        (key("skipped", "permanent"), 0),
+        (key("skipped", "refused"), 0),
+        (key("skipped", "transient"), 0),
+        (key("skipped", "unsent"), 0),
     ];
     assert_eq!(seen.values(), expected);
+}
+
+/// Keeps everything but ones.
+#[derive(Clone)]
+struct NoOnes;
+
+impl Replay<u64> for NoOnes {
+    type Inner = u64;
+    type Kept = u64;
+    fn first(&self, req: u64, _: bool) -> (u64, Option<u64>) {
+        (req, (req != 1).then_some(req))
+    }
+    fn allows(&self, _: &u64, _: Outcome) -> bool {
+        true
+    }
+    fn again(&self, kept: u64, _: u32, _: bool) -> Option<(u64, Option<u64>)> {
+        Some((kept, None))
+    }
+}
+
+#[tokio::test]
+async fn calls_whose_request_is_gone_are_counted_as_skipped() {
+    let other = service_fn(|req: u64| ready(req.checked_sub(3).ok_or("too small")));
+    let layer = FallbackLayer::service("list", other)
+        .classify(by_result(|_: Result<&u64, &BoxError>| Outcome::Unsent))
+        .replay(NoOnes);
+    let seen = Seen::default();
+    layer.bind_recorder(&seen);
+    let service = layer.layer(service_fn(|req: u64| ready(Ok::<_, BoxError>(req))));
+    assert_eq!(service.clone().oneshot(1).await.unwrap(), 1);
+    assert!(service.clone().oneshot(2).await.is_err());
+    assert_eq!(service.oneshot(3).await.unwrap(), 0);
+    let counted = seen.values().into_iter().filter(|(_, count)| *count > 0);
+    let key = |what| format!("resilience_fallback_{what}_total{{policy=list,outcome=unsent}}");
+    assert_eq!(
+        counted.collect::<Vec<_>>(),
+        ["degraded", "failed", "skipped"].map(|what| (key(what), 1))
+    );
 }

@@ -1,6 +1,6 @@
 //! Fallbacks for HTTP and gRPC: failing responses are failures, and degraded answers are marked.
 
-use crate::{GrpcCode, HttpClassify, HttpLayer};
+use crate::{GrpcCode, HttpClassify, HttpLayer, HttpReplay};
 use http::{Response, StatusCode};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
@@ -13,19 +13,27 @@ use std::{
     task::{Context, Poll},
 };
 
-/// Judges calls with [`HttpClassify`], and marks answers with [`HttpMark`]. To set something else, call
-/// `.classify(…)` or `.mark(…)` after `.http()`.
-impl<A, C, M> HttpLayer for FallbackLayer<A, C, M> {
-    type Http = FallbackLayer<A, HttpClassify, HttpMark>;
-    type Grpc = FallbackLayer<A, HttpClassify, HttpMark>;
+/// Judges calls with [`HttpClassify`], marks answers with [`HttpMark`], and keeps requests for another service with
+/// [`HttpReplay`]. To set something else, call `.classify(…)`, `.mark(…)` or `.replay(…)` after `.http()`.
+///
+/// Another service is asked as a retry would be: after a failure that the primary may have acted on, only for
+/// idempotent requests. Where the other service cannot repeat what the primary did, allow the rest with
+/// [`HttpReplay::allow_if`].
+impl<A, C, M, R> HttpLayer for FallbackLayer<A, C, M, R> {
+    type Http = FallbackLayer<A, HttpClassify, HttpMark, HttpReplay>;
+    type Grpc = FallbackLayer<A, HttpClassify, HttpMark, HttpReplay>;
 
     fn http(self) -> Self::Http {
-        self.classify(HttpClassify::new()).mark(HttpMark)
+        self.classify(HttpClassify::new())
+            .mark(HttpMark)
+            .replay(HttpReplay::new())
     }
 
     /// Failures in the trailers come too late for a fallback: the response has passed by then.
     fn grpc(self) -> Self::Grpc {
-        self.classify(HttpClassify::grpc()).mark(HttpMark)
+        self.classify(HttpClassify::grpc())
+            .mark(HttpMark)
+            .replay(HttpReplay::grpc())
     }
 }
 

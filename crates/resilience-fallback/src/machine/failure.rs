@@ -1,3 +1,4 @@
+use super::FirstFailure;
 use resilience_core::{
     BoxError, Outcome, Rejected,
     sync::{Arc, Mutex, lock},
@@ -80,6 +81,19 @@ impl<Res, E> Failure<Res, E> {
     )]
     pub fn into_result(mut self) -> Result<Res, E> {
         self.result.take().expect("taken only once, by value")
+    }
+
+    /// The failure as an error: the error itself, or the description of the failing response, which is dropped.
+    pub fn into_error(mut self) -> BoxError
+    where
+        E: Into<BoxError>,
+    {
+        let otherwise = FirstFailure::of(&self);
+        match (self.result.take(), self.described.take()) {
+            (Some(Err(error)), _) => error.into(),
+            (_, Some(description)) => description,
+            _ => Box::new(otherwise),
+        }
     }
 
     /// Has what is left when it is dropped put at `home`.

@@ -19,6 +19,16 @@ pub struct FirstFailure {
 }
 
 impl FirstFailure {
+    pub(super) fn of<Res, E>(failure: &Failure<Res, E>) -> Self {
+        Self {
+            outcome: failure.outcome(),
+            what: match failure.error() {
+                Some(_) => "an error",
+                None => "a failing response",
+            },
+        }
+    }
+
     /// How the call was judged.
     pub fn outcome(&self) -> Outcome {
         self.outcome
@@ -46,17 +56,10 @@ impl<E: Into<BoxError> + 'static> Primary<E> {
     pub fn of<Res>(failure: &mut Failure<Res, E>) -> Self {
         let home = Arc::new(Mutex::new(None));
         failure.send_home(Arc::clone(&home));
-        let what = match failure.error() {
-            Some(_) => "an error",
-            None => "a failing response",
-        };
         Self {
             home,
             refused: failure.rejected().cloned(),
-            otherwise: FirstFailure {
-                outcome: failure.outcome(),
-                what,
-            },
+            otherwise: FirstFailure::of(failure),
         }
     }
 
