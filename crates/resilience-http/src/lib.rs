@@ -8,6 +8,7 @@
 //! | [`HttpClassify`], [`by_head`] | which responses are failures |
 //! | [`AtEnd`], [`PermitBody`] | permits that last until the body ends |
 //! | [`Respond`], [`AsStatus`] | refusals as responses, and as tonic statuses |
+//! | [`ByAddr`], [`ByHeader`] | who is calling: keys for limits per caller |
 //! | [`HttpLayer`], [`RespondLayer`] | `.http()`, `.grpc()`, `.respond()` on every layer, which put these together |
 //!
 //! On a `Router` of axum, one layer with everything that protects it; health probes pass:
@@ -38,6 +39,7 @@
 mod advice;
 mod answer;
 mod body;
+mod caller;
 mod chain;
 mod classify;
 #[cfg(feature = "fallback")]
@@ -56,6 +58,9 @@ mod timeout;
 pub use advice::{Pushback, pushback, retry_after};
 pub use answer::AnswerBody;
 pub use body::{AtEnd, PermitBody};
+pub use caller::{
+    ByAddr, ByAddrBuilder, ByHeader, ByHeaderBuilder, CallerAddr, HeaderKey, PeerAddr, ProxyHeader,
+};
 pub use classify::{ByHead, EndVerdict, Head, HttpClassify, HttpVerdict, by_head};
 #[cfg(feature = "fallback")]
 pub use fallback::{Degraded, FailedResponse, FallbackBody, HttpMark};
