@@ -55,7 +55,11 @@
 //! put it around calls that are safe to repeat, or set a [`Replay`](resilience_core::Replay) that tells them apart. Over
 //! HTTP and gRPC, `.http()` and `.grpc()` (from `resilience_http::HttpLayer`) do that: they repeat idempotent methods,
 //! requests with an `Idempotency-Key`, gRPC calls, and whatever was provably never sent; and they keep bodies while they
-//! are sent.
+//! are sent. gRPC calls that are not idempotent are to be named with `HttpReplay::deny_if`.
+//!
+//! A delay that the server advises is a lower bound: it is capped, and the backoff's wait comes on top as jitter. Where the
+//! wait would reach the [`deadline`](RetryBuilder::deadline), the call ends at once. The deadline bounds when attempts
+//! begin, not how long they take: bound that with a timeout layer inside.
 //!
 //! A failing caller gets the result of the last attempt as it is. Where a response's end alone tells (gRPC trailers), the
 //! response is returned when its head is there.
@@ -103,112 +107,6 @@
 //! # Features
 //!
 //! `tower` (default): the layer. `metrics`, `tracing`: see above. Without any, the [`machine`] alone.
-//!
-//! Most failures of a network are over in a moment; whoever asks again gets an answer. But retries are load, and
-//! they come when the dependency has the least room for it: three attempts per call turn an outage into an
-//! outage at three times the load. So here a retry has to pay: out of a [`Budget`](resilience_core::Budget), on
-//! by default, that calls fill and retries empty.
-//!
-#![cfg_attr(feature = "tower", doc = "```")]
-#![cfg_attr(not(feature = "tower"), doc = "```ignore")]
-//! use std::{sync::atomic::{AtomicU32, Ordering}, time::Duration};
-//! use resilience_core::Backoff;
-//! use resilience_retry::RetryLayer;
-//! use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
-//!
-//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
-//! # async fn main() -> Result<(), BoxError> {
-//! let retry = RetryLayer::builder("inventory")
-//!     .attempts(4)
-//!     .backoff(Backoff::exponential(Duration::from_millis(50), 2.0, Duration::from_secs(1))?)
-//!     .deadline(Duration::from_secs(3))
-//!     .build()?;
-//! # let asked = AtomicU32::new(0);
-//! let inventory = ServiceBuilder::new().layer(retry).service(service_fn(|sku: u64| {
-//!     let attempt = asked.fetch_add(1, Ordering::Relaxed);
-//!     async move {
-//!         match attempt {
-//!             0 => Err(BoxError::from("connection reset")),
-//!             _ => Ok(sku * 2),
-//!         }
-//!     }
-//! }));
-//! assert_eq!(inventory.oneshot(21).await?, 42);
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! HTTP and gRPC requests are not `Clone`, and not all of them are safe to repeat: `resilience_http` has `.http()`
-//! and `.grpc()` for this layer, which bring the classification and bodies that can be sent again.
-//!
-//! # What it does
-//!
-//! | | |
-//! |---|---|
-//! | readiness | the inner service's |
-//! | call | calls the service that is ready; keeps a clone of it, and of the request, where a retry is possible |
-//! | between attempts | waits, then drives the clone's readiness, then drops the last result, then calls |
-//! | success | nothing allocated, no timer; a clock read only with a [`deadline`](RetryBuilder::deadline) |
-//! | drop | ends the attempt or the wait; a retry that was not sent returns to the budget |
-//! | clone | of the layer and of its services: the same budget, jitter and metrics |
-//!
-//! What the caller gets is always a result of the inner service, untouched: the first that is not to be retried,
-//! or, when attempts, budget or deadline are used up, the real last one. There is no error of the retry's own. An
-//! error of the inner service's *readiness* before a retry, or a deadline that passes while waiting for it, leaves
-//! the last result to the caller as well.
-//!
-//! # What is retried
-//!
-//! One classification serves all layers, see [`Outcome`](resilience_core::Outcome):
-//!
-//! | outcome | |
-//! |---|---|
-//! | success, ignored, or a verdict that comes with the end of the body | returned |
-//! | permanent failure | returned |
-//! | transient failure, overload | retried, where [`Replay::allows`](resilience_core::Replay::allows) it |
-//! | unsent: the request provably never left | likewise; `allows` may be more generous |
-//! | refused for concurrency, or since inner was not ready | likewise |
-//! | refused by a rate limit or for another reason, with an exact delay up to the [`advice_cap`](RetryBuilder::advice_cap) | likewise, after that delay |
-//! | refused in any other way: open breaker, shedding, deadline, shutting down, no delay or one above the cap | returned |
-//!
-//! # When
-//!
-//! The wait is the [backoff](RetryBuilder::backoff)'s: by default up to 100 ms, 200 ms, 400 ms …, fully jittered,
-//! so that clients which failed together do not come back together. A delay that the server advises (`Retry-After`,
-//! gRPC's pushback) is a lower bound: it is capped, at 30 s by default, and the backoff's wait comes on top as
-//! jitter. Where the wait would reach the [deadline](RetryBuilder::deadline), the call ends at once. The deadline
-//! bounds when attempts begin, not how long they take: bound that with a timeout layer inside.
-//!
-//! # The budget
-//!
-//! The first attempt of a call earns a fifth of a retry, unless one of the family's own layers refused it. A retry
-//! is taken out before its wait, so that the waiting ones are counted; it is spent when it is sent. It returns if it
-//! is never sent: the caller went away, inner was not ready, a hook panicked; and if one of the family's own
-//! layers refused it, since the dependency never saw it. Give the same budget to every layer that reaches the same
-//! dependency.
-//!
-//! # Where it belongs
-//!
-//! Outside of rate limit, bulkhead, breaker and attempt timeout: every attempt asks them again, and an open breaker
-//! ends the call. Retry in one place only: attempts multiply from layer to layer.
-//!
-//! # Metrics
-//!
-//! With the feature `metrics`: `resilience_retry_attempts_total{policy}`, retries sent;
-//! `resilience_retry_recovered_total{policy}`, calls that a retry saved; and
-//! `resilience_retry_stopped_total{policy, reason}`, failed calls that ended there: `attempts`, `budget`,
-//! `deadline`, `not_replayable`, `not_ready`, `permanent`, `refused`, and waits that the caller `abandoned`. With the
-//! feature `tracing`, an event at debug level for each retry that is decided.
-//!
-//! # Sources
-//!
-//! Marc Brooker, [Exponential Backoff and Jitter](https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/);
-//! Finagle's [retry budgets](https://twitter.github.io/finagle/guide/Clients.html#retries);
-//! [gRFC A6](https://github.com/grpc/proposal/blob/master/A6-client-retries.md) for pushback and attempt numbers.
-//!
-//! # The machine
-//!
-//! [`machine`] is the decision alone, without Tower, tokio and metrics; all that is left without the feature `tower`.
 
 mod builder;
 mod event;
