@@ -76,7 +76,10 @@ impl<Res, E: Error + 'static> Verdict<Res, E> for TypedErrors {
     }
 }
 
-/// Classifies by a function of the result. The family's own refusals are recognised before it is asked.
+/// Classifies by a function of the result. The family's own refusals are recognised before it is asked, as far as
+/// [`Rejected::find_in`] sees them. In an error type of your own, say so: for a variant that holds a [`Rejected`], return
+/// its [`outcome`](Rejected::outcome); as a failure it would be counted against the dependency, and retried while
+/// the breaker is open.
 ///
 /// ```
 /// use resilience_core::{Outcome, by_result};
