@@ -35,6 +35,24 @@
 //! # }
 //! ```
 //!
+//! # When a stack does not compile
+//!
+//! Where a bound is missing, `service.oneshot(…)` and `service.ready()` only say that the method exists and its bounds
+//! are not met. Ask for the service itself, and the compiler tells which layer misses what:
+//!
+//! ```
+//! fn takes<Req, S: tower::Service<Req>>(_: &S) {}
+//! # let service = tower::service_fn(|req: u64| async move { Ok::<_, std::io::Error>(req) });
+//! takes::<u64, _>(&service); // the request that the stack takes
+//! ```
+//!
+//! | the compiler misses | because |
+//! |---|---|
+//! | `Layer` for `Breaker`, `Bulkhead`, `RateLimit` | these are handles; `.layer()` makes their layer, `GuardLayer::new((a, b))` that of several |
+//! | `From<Box<dyn Error + Send + Sync>>` for `Infallible` | a `Router` takes no errors: `.http().respond()` |
+//! | `Service<Request<ReplayBody<…>>>` | inside `RetryLayer`'s `.http()`, clients send `ReplayBody<B>`; where they send one body alone, as tonic's do, convert: `.map_request(\|req: Request<ReplayBody<B>>\| req.map(Body::new))` |
+//! | the type of a closure's parameter | write it down: `by_result(\|result: Result<&Res, &MyError>\| …)` |
+//!
 //! # Features
 //!
 //! `breaker`, `bulkhead`, `ratelimit`, `retry`, `fallback`, `timeout`, `http`: the crates; on by default. `tonic`:
