@@ -44,6 +44,10 @@ pub trait RespondLayer: Sized {
 
     /// Answers with a response instead of an error, see [`Respond`]: what an axum `Router` and a tonic server
     /// need.
+    ///
+    /// This sets no more than the answer. Call [`.http()`](HttpLayer::http) or [`.grpc()`](HttpLayer::grpc) too: without,
+    /// permits end with the head of the response, and a breaker on a `Router` never opens, since only errors count as
+    /// failures there, and a `Router` has none.
     fn respond(self) -> Self::Responding;
 }
 
