@@ -40,7 +40,7 @@ fn every_setting_says_what_is_wrong_with_it() {
         ("failure_rate", "NaN", |b| b.failure_rate(f64::NAN)),
         ("failure_rate", "inf", |b| b.failure_rate(f64::INFINITY)),
         // Nothing left that could open it.
-        ("failure_rate", "None", |b| {
+        ("failure_rate", "not set", |b| {
             b.failure_rate(None).consecutive_failures(None)
         }),
         ("slow_call_duration", "0ns", |b| {
@@ -49,7 +49,7 @@ fn every_setting_says_what_is_wrong_with_it() {
         ("slow_call_duration", "31622400s", |b| {
             b.slow_call_duration(LONG).slow_call_rate(0.5)
         }),
-        ("slow_call_duration", "None", |b| b.slow_call_rate(0.5)),
+        ("slow_call_duration", "not set", |b| b.slow_call_rate(0.5)),
         ("slow_call_rate", "0.0", |b| {
             b.slow_call_duration(SECOND).slow_call_rate(0.0)
         }),
@@ -62,7 +62,9 @@ fn every_setting_says_what_is_wrong_with_it() {
         ("slow_call_rate", "NaN", |b| {
             b.slow_call_duration(SECOND).slow_call_rate(f64::NAN)
         }),
-        ("slow_call_rate", "None", |b| b.slow_call_duration(SECOND)),
+        ("slow_call_rate", "not set", |b| {
+            b.slow_call_duration(SECOND)
+        }),
         ("minimum_calls", "0", |b| b.minimum_calls(0)),
         ("minimum_calls", "18446744073709551615", |b| {
             b.minimum_calls(u64::MAX)

@@ -133,7 +133,7 @@ impl TimeoutBuilder {
         let Some(length) = self.limit else {
             return Err(ConfigError::new(
                 "limit",
-                self.limit,
+                format_args!("not set"),
                 "set: more than zero and at most 365 days",
             ));
         };

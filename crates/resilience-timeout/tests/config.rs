@@ -35,7 +35,7 @@ fn every_field_is_checked() {
         (
             TimeoutLayer::builder("t").build(),
             "limit",
-            "None".into(),
+            "not set".into(),
             "set: more than zero and at most 365 days",
         ),
     ];

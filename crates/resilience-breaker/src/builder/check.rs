@@ -18,7 +18,7 @@ impl BreakerBuilder {
         if run.is_none() && rates.failure.is_none() && rates.slow.is_none() {
             return Err(ConfigError::new(
                 "failure_rate",
-                self.failure_rate,
+                format_args!("not set"),
                 "set where `consecutive_failures` and `slow_call_rate` are not: something must open the breaker",
             ));
         }
@@ -66,12 +66,14 @@ impl BreakerBuilder {
         let slow = match (from, rate("slow_call_rate", self.slow_call_rate)?) {
             (Some(from), Some(rate)) => Some(SlowCalls { from, rate }),
             (None, None) => None,
-            (Some(_), unset) => {
+            (Some(_), None) => {
                 let expected = "set where `slow_call_duration` is";
+                let unset = format_args!("not set");
                 return Err(ConfigError::new("slow_call_rate", unset, expected));
             }
-            (unset, Some(_)) => {
+            (None, Some(_)) => {
                 let expected = "set where `slow_call_rate` is";
+                let unset = format_args!("not set");
                 return Err(ConfigError::new("slow_call_duration", unset, expected));
             }
         };
