@@ -13,6 +13,16 @@ pub enum Kind {
     Idle,
 }
 
+impl Kind {
+    /// The kind as a metrics label.
+    pub const fn label(self) -> &'static str {
+        match self {
+            Self::Head => "head",
+            Self::Idle => "idle",
+        }
+    }
+}
+
 /// Counts expired timeouts: `resilience_timeout_expired_total{policy, kind}`.
 #[derive(Debug)]
 pub struct Telemetry {
@@ -22,16 +32,16 @@ pub struct Telemetry {
 
 impl Telemetry {
     pub(crate) fn new(policy: &Name) -> Self {
-        let counter = |kind| {
+        let counter = |kind: Kind| {
             Counter::new(
                 "resilience_timeout_expired_total",
                 policy,
-                &[("kind", kind)],
+                &[("kind", kind.label())],
             )
         };
         Self {
-            head: counter("head"),
-            idle: counter("idle"),
+            head: counter(Kind::Head),
+            idle: counter(Kind::Idle),
         }
     }
 
@@ -57,8 +67,12 @@ impl<H> crate::TimeoutLayer<H> {
 
 #[cfg(feature = "tracing")]
 fn event(kind: Kind, why: &TimedOut) {
-    let (policy, limit) = (why.policy(), why.limit());
-    tracing::debug!(%policy, ?limit, ?kind, "timeout expired");
+    tracing::debug!(
+        policy = &**why.policy(),
+        kind = kind.label(),
+        limit_seconds = why.limit().as_secs_f64(),
+        "timeout expired"
+    );
 }
 
 #[cfg(not(feature = "tracing"))]
