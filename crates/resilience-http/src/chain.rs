@@ -1,6 +1,6 @@
 //! What the errors of HTTP and gRPC clients say.
 
-use resilience_core::{BothFailed, BoxError, find_cause};
+use resilience_core::{BothFailed, BoxError, Outcome, find_cause};
 use std::{any::Any, error::Error, io};
 
 /// `error` as a trait object, where its type is one that clients of HTTP and gRPC have.
@@ -17,6 +17,8 @@ pub(crate) fn as_error<E: 'static>(error: &E) -> Option<&(dyn Error + 'static)> 
         )+};
     }
     known!(io::Error);
+    #[cfg(feature = "hyper")]
+    known!(hyper::Error);
     #[cfg(feature = "hyper-util")]
     known!(hyper_util::client::legacy::Error);
     #[cfg(feature = "tonic")]
@@ -24,13 +26,25 @@ pub(crate) fn as_error<E: 'static>(error: &E) -> Option<&(dyn Error + 'static)> 
     None
 }
 
-/// Whether the request provably never left: there was no connection to send it on.
+/// Judges the error of one client.
 ///
-/// Takes the error for that of one client. Where two were asked, one after the other, nothing is proved.
-pub(crate) fn never_sent(error: &(dyn Error + 'static)) -> bool {
+/// Where two were asked, one after the other, nothing is proved about the request.
+pub(crate) fn judge(error: &(dyn Error + 'static)) -> Outcome {
     if find_cause::<BothFailed>(error).is_some() {
-        return false;
+        return Outcome::TRANSIENT;
     }
+    if never_sent(error) {
+        return Outcome::Unsent;
+    }
+    if callers_own(error) {
+        return Outcome::Ignored;
+    }
+    Outcome::TRANSIENT
+}
+
+/// Whether the request provably never was processed: there was no connection to send it on, or the server
+/// refused the stream (RFC 9113, section 8.7).
+fn never_sent(error: &(dyn Error + 'static)) -> bool {
     #[cfg(feature = "hyper-util")]
     if find_cause(error).is_some_and(hyper_util::client::legacy::Error::is_connect) {
         return true;
@@ -39,7 +53,27 @@ pub(crate) fn never_sent(error: &(dyn Error + 'static)) -> bool {
     if find_cause::<tonic::ConnectError>(error).is_some() {
         return true;
     }
+    #[cfg(feature = "hyper")]
+    if find_cause::<h2::Error>(error).is_some_and(|error| {
+        error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM)
+    }) {
+        return true;
+    }
     // Nothing but connecting is refused.
     find_cause::<io::Error>(error)
         .is_some_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
+/// Whether the caller broke the call off, for example because the body of its request failed.
+#[cfg(feature = "hyper")]
+fn callers_own(error: &(dyn Error + 'static)) -> bool {
+    // Over HTTP/2, hyper resets the stream itself.
+    find_cause(error).is_some_and(hyper::Error::is_user)
+        || find_cause::<h2::Error>(error)
+            .is_some_and(|error| error.is_reset() && !error.is_remote() && !error.is_library())
+}
+
+#[cfg(not(feature = "hyper"))]
+fn callers_own(_: &(dyn Error + 'static)) -> bool {
+    false
 }

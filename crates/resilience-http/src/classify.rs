@@ -1,5 +1,11 @@
 //! Judging HTTP and gRPC calls.
 
+#[cfg(feature = "tower-http")]
+mod from_tower_http;
+
+#[cfg(feature = "tower-http")]
+pub use from_tower_http::{FromTowerHttp, TowerHttpVerdict, from_tower_http};
+
 use crate::{
     GrpcCode, Protocol,
     advice::{Pushback, pushback, retry_after},
@@ -31,7 +37,8 @@ use std::fmt;
 /// successes; 429, 502, 503 and 504 what they are for HTTP; all others but 200 permanent failures.
 ///
 /// A `grpc-retry-pushback-ms` gives the delay; a negative one makes a failure permanent (gRFC A6). Errors are
-/// transient failures; connections that could not be made are [`Unsent`](Outcome::Unsent). The family's own
+/// transient failures; connections that could not be made, and streams that the server refused, are
+/// [`Unsent`](Outcome::Unsent), and a request body that fails is [`Ignored`](Outcome::Ignored). The family's own
 /// refusals, as an error or in the response's extensions, are [`Refused`](Outcome::Refused).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HttpClassify {
@@ -282,8 +289,5 @@ fn by_error<E: 'static>(error: &E) -> Outcome {
         let code = GrpcCode::from_number(status.code().into());
         return by_grpc_code(code, status.metadata().as_ref());
     }
-    if chain::never_sent(error) {
-        return Outcome::Unsent;
-    }
-    Outcome::TRANSIENT
+    chain::judge(error)
 }
