@@ -117,9 +117,24 @@ fn breaker_contradictions() {
     bad("minimum_covered", short.build());
     let shrinking = a_breaker().open_growing(SECOND, 4, 2.0, SECOND / 2);
     bad("open_growing.cap", shrinking.build());
+    // Settings that need another one.
+    bad(
+        "slow_call_rate",
+        a_breaker().slow_call_duration(SECOND).build(),
+    );
+    bad(
+        "slow_call_duration",
+        a_breaker().slow_call_rate(0.5).build(),
+    );
+    let spread = a_breaker()
+        .consecutive_failures(None)
+        .minimum_spread(SECOND);
+    bad("minimum_spread", spread.build());
+    let unjudged = a_breaker().failure_rate(None).judge_probes_after(3);
+    bad("judge_probes_after", unjudged.build());
     // Nothing that could ever trip it.
     let inert = a_breaker().failure_rate(None).consecutive_failures(None);
-    assert!(inert.build().is_err());
+    bad("failure_rate", inert.build());
 }
 
 #[test]
@@ -130,6 +145,12 @@ fn bulkhead_and_rate_limit() {
     bad("quota", RateLimit::builder("x").build());
     bad("quota.n", build(Quota::per_second(0)));
     bad("quota.burst", build(Quota::per_second(1).burst(0)));
+    bad("quota.burst", build(Quota::per_hour(1).burst(u32::MAX)));
+    let queue = build(Quota::per_second(1))
+        .unwrap()
+        .wait_up_to(SECOND)
+        .unwrap();
+    bad("max_waiting", queue.max_waiting(0));
     for duration in BAD_DURATIONS {
         bad("quota.per", build(Quota::per(1, duration)));
         bad(

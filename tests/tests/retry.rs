@@ -12,7 +12,7 @@ use hyper_util::{
     client::legacy::Client,
     rt::{TokioExecutor, TokioIo},
 };
-use inventory_proto::inventory_client::InventoryClient;
+use inventory_proto::{StockReply, inventory_client::InventoryClient};
 use resilience_stack::{
     http::{HttpReplay, ReplayBody},
     prelude::*,
@@ -197,9 +197,14 @@ async fn a_streamed_call_through_a_channel_is_repeated_after_a_refused_connectio
     assert_eq!(sum, reply("sum", 5_050));
 }
 
-#[tokio::test]
-async fn a_streamed_call_through_a_channel_is_repeated_after_a_failure() {
-    // Reads the whole request, and fails the first two times.
+/// Sends the deliveries through a `Channel` to a server that reads the whole request, and fails the first two
+/// times. What came of it, and what the server has read.
+async fn deliver_to_a_failing_server(
+    deliveries: u32,
+) -> (
+    Result<tonic::Response<StockReply>, tonic::Status>,
+    Vec<Bytes>,
+) {
     let (calls, bytes) = (Arc::new(AtomicU32::new(0)), Seen::default());
     let failing = {
         let (calls, bytes) = (calls.clone(), bytes.clone());
@@ -227,10 +232,24 @@ async fn a_streamed_call_through_a_channel_is_repeated_after_a_failure() {
         .map_request(|req: Request<ReplayBody<tonic::body::Body>>| req.map(tonic::body::Body::new))
         .service(common::inventory::channel(address));
     let mut inventory = InventoryClient::new(stack);
-    let deliveries = stream::iter((1..=100).map(|count| reply("lamp", count)));
-    let sum = inventory.deliver(deliveries).await.unwrap().into_inner();
-    assert_eq!(sum, reply("sum", 5_050));
-    let bytes = bytes.lock().unwrap();
+    let deliveries = stream::iter((1..=deliveries).map(|count| reply("lamp", count)));
+    let sum = inventory.deliver(deliveries).await;
+    let bytes = bytes.lock().unwrap().clone();
+    (sum, bytes)
+}
+
+#[tokio::test]
+async fn over_the_cap_there_is_one_attempt_through_a_channel_too() {
+    let (sum, bytes) = deliver_to_a_failing_server(10_000).await;
+    assert_eq!(sum.unwrap_err().code(), tonic::Code::Unavailable);
+    assert_eq!(bytes.len(), 1);
+    assert!(bytes[0].len() > CAP);
+}
+
+#[tokio::test]
+async fn a_streamed_call_through_a_channel_is_repeated_after_a_failure() {
+    let (sum, bytes) = deliver_to_a_failing_server(100).await;
+    assert_eq!(sum.unwrap().into_inner(), reply("sum", 5_050));
     assert_eq!(bytes.len(), 3);
     assert!(
         bytes
