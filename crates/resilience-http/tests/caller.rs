@@ -401,6 +401,9 @@ mod forwarded {
             (1, &["for=203.0.113.7;host=\"a"], PEER),
             (1, &["for=203.0.113.7;host=a\""], PEER),
             (2, &["for=203.0.113.7, for=198.51.100.2\""], PEER),
+            // Quotes that are not those of a value.
+            (2, &["for=203.0.113.7, for=198.51.100.2;host=a\"b\""], PEER),
+            (3, &["for=203.0.113.7, for=198.51.100.2, host=a\"b\""], PEER),
             // No address: the nearest hop to the right of it.
             (1, &["for=1.1.1.1, for=unknown"], PEER),
             (1, &["for=1.1.1.1, for=_hidden"], PEER),
@@ -448,6 +451,7 @@ mod forwarded {
             "for=\"[2001:db8::7]x\"",
             "for=\"for=203.0.113.7\"",
             "xfor=203.0.113.7",
+            "host=a=\";for=6.6.6.6;x=\"",
         ] {
             let lines = [format!("for=1.1.1.1,{element},for=198.51.100.2")];
             let lines = lines.each_ref().map(String::as_str);

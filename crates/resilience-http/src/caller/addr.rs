@@ -60,8 +60,7 @@ impl CallerAddr {
 
     fn ipv4(&self) -> Option<Ipv4Addr> {
         // An IPv6 address that has this form never gets here as one.
-        let addr = Ipv6Addr::from(self.network).to_ipv4_mapped();
-        addr.filter(|_| self.prefix > MAPPED)
+        Ipv6Addr::from(self.network).to_ipv4_mapped()
     }
 }
 

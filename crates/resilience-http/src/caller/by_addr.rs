@@ -56,7 +56,7 @@ use std::net::IpAddr;
 /// | at least *n* entries; the *n*-th is `unknown`, a made-up name (`_gateway`), malformed, or has no `for` or two | the nearest entry to the right of it that has an address: the proxy that the caller came through |
 /// | the same, and no entry to the right has an address | the peer |
 /// | fewer than *n* entries, or no such header: the statement is wrong for this request | the peer |
-/// | a quote without its other half, to the right of where the *n*-th entry begins | the peer |
+/// | in `Forwarded`, from the *n*-th entry on, a quote that is not one of the two around a value | the peer |
 /// | the other one of the two headers | no difference: it is not read |
 /// | one of the rows that end at the peer, and the peer is not known | [`CallerAddr::UNKNOWN`] |
 ///

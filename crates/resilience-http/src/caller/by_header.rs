@@ -26,7 +26,8 @@ use std::{fmt, sync::Arc};
 /// | a longer value, or several lines of that header | [`HeaderKey::IRREGULAR`], shared by all such requests |
 ///
 /// So a key has a size that no caller can exceed, and a value is never cut: two tenants do not become one. Several
-/// lines are not read because whoever checks the header further in may look at another line than this does.
+/// lines are not read because whoever checks the header further in may look at another line than this does. To have
+/// no key where there is no header: `Some(by_tenant.key(req)).filter(|key| *key != HeaderKey::ABSENT)`.
 ///
 /// **A value that the caller may choose is no identity**: each new value is a fresh limit. Limit by header only
 /// where a proxy of yours sets it, or behind the layer that has checked it; limit by [address](crate::ByAddr) before that.

@@ -107,11 +107,10 @@ fn opening(line: &[u8]) -> Option<usize> {
     loop {
         let at = line[..end].iter().rposition(|&byte| byte == b'"')?;
         let backslashes = line[..at].iter().rev().take_while(|&&byte| byte == b'\\');
-        let backslashes = backslashes.count();
-        if backslashes % 2 == 0 {
+        if backslashes.count() % 2 == 0 {
             return line[..at].ends_with(b"=").then_some(at);
         }
-        end = at - backslashes;
+        end = at;
     }
 }
 
