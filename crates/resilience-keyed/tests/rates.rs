@@ -61,7 +61,7 @@ impl Unforgetting {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(256))]
 
     #[test]
     fn decides_as_limits_that_never_forget((quota, cap, steps) in runs()) {
