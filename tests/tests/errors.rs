@@ -9,7 +9,11 @@ use http::{Request, Response, StatusCode};
 use http_body::Frame;
 use http_body_util::{Empty, StreamBody};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
-use resilience_stack::prelude::*;
+use resilience_stack::{
+    core::{Classify, Verdict},
+    http::HttpClassify,
+    prelude::*,
+};
 use std::{
     io,
     sync::{
@@ -79,4 +83,25 @@ async fn a_request_body_that_fails_is_not_the_dependencys_failure() {
         let counts = ledger.settled().await;
         assert_eq!((counts.ignored, counts.failed), (1, 0), "http2: {http2}");
     }
+}
+
+#[tokio::test]
+async fn a_channel_that_cannot_connect_has_sent_nothing() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let nobody = listener.local_addr().unwrap();
+    drop(listener);
+    // The error is the channel's own with `.respond()`, and boxed with `.with_status()`.
+    let classify = HttpClassify::grpc();
+    let req = Request::post(common::uri(nobody, "/")).body(tonic::body::Body::empty());
+    let error = common::inventory::channel(nobody)
+        .oneshot(req.unwrap())
+        .await
+        .unwrap_err();
+    let mut verdict =
+        Classify::<_, Response<()>, tonic::transport::Error>::start(&classify, &Request::new(()));
+    let judged = Verdict::<Response<()>, _>::error(&mut verdict, &error);
+    assert_eq!(judged, Outcome::Unsent);
+    let boxed = BoxError::from(error);
+    let judged = Verdict::<Response<()>, _>::error(&mut verdict, &boxed);
+    assert_eq!(judged, Outcome::Unsent);
 }

@@ -23,6 +23,8 @@ pub(crate) fn as_error<E: 'static>(error: &E) -> Option<&(dyn Error + 'static)> 
     known!(hyper_util::client::legacy::Error);
     #[cfg(feature = "tonic")]
     known!(tonic::Status, tonic::ConnectError);
+    #[cfg(feature = "tonic-client")]
+    known!(tonic::transport::Error);
     None
 }
 

@@ -83,7 +83,7 @@ pub mod prelude {
     pub use resilience_bulkhead::{Bulkhead, BulkheadLayer};
     pub use resilience_core::{
         Backoff, BoxError, Budget, ConfigError, GuardLayer, Jitter, Outcome, Policy, QueueLayer,
-        Reason, Rejected, by_result,
+        Reason, Rejected, TypedErrors, by_result,
     };
     #[cfg(feature = "fallback")]
     pub use resilience_fallback::FallbackLayer;
