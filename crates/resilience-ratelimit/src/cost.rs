@@ -8,7 +8,8 @@ use std::fmt;
     note = "pass a closure that takes the request of this service by reference: `.cost(|request: &{Req}| 1)`"
 )]
 pub trait Cost<Req: ?Sized> {
-    /// The cost of `req`. Zero is admitted and not counted; more than the burst is never admitted.
+    /// The cost of `req`. Zero is admitted and not counted; more than there ever is at once (the burst, or `n` of a
+    /// sliding window) is never admitted.
     fn cost(&self, req: &Req) -> u32;
 
     /// Whether no request is free, so that everybody is refused while nothing is available.

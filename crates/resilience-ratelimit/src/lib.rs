@@ -31,7 +31,39 @@
 //! # }
 //! ```
 //!
-//! # How much is admitted
+//! # Which form when
+//!
+//! There are two, with one builder and one set of metrics: [`RateLimit`], which is GCRA, and [`SlidingRateLimit`], which is a
+//! sliding window. `n` is the quota's number, and *any time* begins whenever it likes.
+//!
+//! | | `RateLimit` | `SlidingRateLimit` |
+//! |---|---|---|
+//! | admitted in any time of the quota's length, at most | `n + burst − 1`; `n` with `burst(1)` | **`n`** |
+//! | admitted at once, at most | `burst`, by default `n` | `n` |
+//! | admitted of a demand that never ends | all of the quota | all but a share of 1 in 129 |
+//! | a client that sends too much sees | one admitted in every interval | `n` admitted, then nothing until these get old |
+//! | callers may wait for their turn | yes | no |
+//! | a call changes | one word, by compare-exchange | a few words, under a short lock |
+//! | what it remembers takes | three words | 16 bytes a bucket: 2 KiB |
+//! | take it | by default, and for shaping | where somebody counts: a provider that bans who sends more than 600 in any minute, a contract, a test |
+//!
+//! ```
+//! # #[cfg(feature = "tower")] {
+//! use resilience_ratelimit::{Quota, SlidingRateLimit};
+//!
+//! # fn main() -> Result<(), resilience_core::ConfigError> {
+//! let provider = SlidingRateLimit::builder("provider")
+//!     .quota(Quota::per_minute(600)) // never more than 600 in any 60 s
+//!     .build()?;
+//! let layer = provider.layer();
+//! # let _ = layer;
+//! # Ok(())
+//! # }
+//! # main().unwrap();
+//! # }
+//! ```
+//!
+//! # How much a rate limit admits
 //!
 //! The algorithm is GCRA, a leaky bucket that needs no bucket: one word says when the next call would come if calls
 //! came evenly. In every time of the quota's length, whenever it begins, the cost admitted is at most
@@ -50,19 +82,36 @@
 //! was not ready, gives back what it took: all of it while nobody was admitted later, and less by the time up to
 //! the latest admission, so that the calls really made keep to the bound in every case. A call that was made has its cost spent, however it ends.
 //!
+//! # How much a sliding window admits
+//!
+//! In every time of the quota's length, whenever it begins, the cost admitted is at most **`n`**. To say so, a limiter that
+//! keeps the time of every call would need memory for `n` calls. This one cuts the period into
+//! [128 buckets](SlidingRateLimitBuilder::buckets), and counts a call in the bucket of its time. A bucket leaves the
+//! window, as a whole, when the latest call in it is one period old. So what a call has taken comes back after the
+//! period and, at the most, one bucket's time; never before. A call is refused only if `n` would be exceeded in a time that
+//! is longer than the period by less than a bucket.
+//!
+//! At a demand that never ends, at least 128 of 129 parts of the quota are admitted. Callers that come evenly, no more
+//! than one to a bucket, lose nothing: of a quota of 60 per minute, one call every second is never refused.
+//!
+//! `retry_after` is exact here too: the time when enough buckets have left for this call, if nobody else came. A
+//! refusal writes nothing. What is admitted and never made is taken out of its bucket, whole; only if others were
+//! admitted meanwhile, their bucket may stay as if the call had been made. Threads may come with their times in another
+//! order: a call that is earlier than the latest one counts as if it came with it.
+//!
 //! # What requests cost
 //!
-//! One, or what [`RateLimit::cost`] says. A cost above the burst is refused for good, without a `retry_after`; a cost of
-//! zero is admitted, not counted, and does not wait.
+//! One, or what [`RateLimit::cost`] and [`SlidingRateLimit::cost`] say. A cost above the burst, or above `n` of a sliding
+//! window, is refused for good, without a `retry_after`; a cost of zero is admitted, not counted, and does not wait.
 //!
 //! # Refusing: what happens when
 //!
 //! | | |
 //! |---|---|
-//! | `poll_ready` | the inner service's; while nothing is available, ready at once, since the call will be refused (with [`RateLimit::cost`], requests may be free, and it is the inner service's always) |
+//! | `poll_ready` | the inner service's; while nothing is available, ready at once, since the call will be refused (with a cost function, requests may be free, and it is the inner service's always) |
 //! | `call` | admits, then calls; or refuses with [`Reason::Rate`], without having called |
 //! | dropping the future | the call was made: its cost stays spent |
-//! | `clone`, `layer` | of the [`RateLimit`], of its layer, of its services: the same limit |
+//! | `clone`, `layer` | of the [`RateLimit`] or [`SlidingRateLimit`], of its layer, of its services: the same limit |
 //!
 //! # Waiting: what happens when
 //!
@@ -104,7 +153,9 @@
 //! # Sources
 //!
 //! The virtual scheduling algorithm of ATM Forum, *Traffic Management Specification 4.0*, 4.4.3, and ITU-T I.371. The idea of
-//! holding it in one atomic word is from [governor](https://docs.rs/governor). Without the feature `tower`, this
+//! holding it in one atomic word is from [governor](https://docs.rs/governor). The sliding
+//! window is one of buckets, as many limiters have it; that a bucket leaves by its latest call, and not by its end, keeps
+//! it exact for callers that come evenly. Without the feature `tower`, this
 //! crate is the [`machine`] alone.
 
 pub mod machine;
@@ -120,6 +171,8 @@ mod permit;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 mod queue;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
+mod sliding;
+#[cfg(all(feature = "tower", not(resilience_loom)))]
 mod telemetry;
 
 pub use machine::Quota;
@@ -130,4 +183,7 @@ pub use self::{
     limit::{RateLimit, RateLimitBuilder, RateLimitLayer},
     permit::RateLimitPermit,
     queue::{RateLimitQueue, RateLimitQueueLayer, Ticket},
+    sliding::{
+        SlidingRateLimit, SlidingRateLimitBuilder, SlidingRateLimitLayer, SlidingRateLimitPermit,
+    },
 };

@@ -41,7 +41,7 @@ pub struct Grant {
 pub enum Refusal {
     /// The quota is spent. After exactly this time the call is admitted, if nobody else comes.
     For(Duration),
-    /// It costs more than a burst: it will never be admitted.
+    /// It costs more than is ever admitted at once, a burst: it will never be admitted.
     Never,
 }
 

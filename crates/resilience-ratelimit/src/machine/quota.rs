@@ -82,6 +82,17 @@ impl Quota {
         }
     }
 
+    /// The period of a sliding window, where `n` is all there is at once.
+    pub(super) fn window(&self) -> Result<Duration, ConfigError> {
+        let per = config::duration("quota.per", self.per)?;
+        config::count("quota.n", self.n, 1, u32::MAX)?;
+        if let Some(burst) = self.burst.filter(|burst| *burst != self.n) {
+            let expected = "left out: a sliding window admits up to `n` at once";
+            return Err(ConfigError::new("quota.burst", burst, expected));
+        }
+        Ok(per)
+    }
+
     /// Nanoseconds between two units, rounded up so that the rate is never more than the quota.
     pub(super) fn interval(&self) -> Result<u64, ConfigError> {
         let per = resilience_core::nanos(config::duration("quota.per", self.per)?);
