@@ -125,7 +125,7 @@ fn loom_a_policy_in_use_is_not_dropped_under_the_caller() {
 }
 
 #[test]
-fn loom_what_a_call_has_left_behind_is_seen_by_who_drops_its_policy() {
+fn loom_a_place_is_taken_from_a_call_that_is_over_or_not_at_all() {
     explore(|| {
         let policies = Arc::new(Policies::of(map(1)));
         let permit = policy(&policies, 7).unwrap().admit();
