@@ -6,6 +6,7 @@
 //! | | |
 //! |---|---|
 //! | [`HttpClassify`], [`by_head`] | which responses are failures |
+//! | `from_tower_http` (feature `tower-http`) | the same, by classifiers that were written for `tower-http` |
 //! | [`AtEnd`], [`PermitBody`] | permits that last until the body ends |
 //! | [`Respond`], [`AsStatus`] | refusals as responses, and as tonic statuses |
 //! | [`ByAddr`], [`ByHeader`] | who is calling: keys for limits per caller |
@@ -62,6 +63,8 @@ pub use caller::{
     ByAddr, ByAddrBuilder, ByHeader, ByHeaderBuilder, CallerAddr, HeaderKey, PeerAddr, ProxyHeader,
 };
 pub use classify::{ByHead, EndVerdict, Head, HttpClassify, HttpVerdict, by_head};
+#[cfg(feature = "tower-http")]
+pub use classify::{FromTowerHttp, TowerHttpVerdict, from_tower_http};
 #[cfg(feature = "fallback")]
 pub use fallback::{Degraded, FailedResponse, FallbackBody, HttpMark};
 #[cfg(feature = "tonic")]

@@ -56,8 +56,8 @@
 //! # Features
 //!
 //! `breaker`, `bulkhead`, `ratelimit`, `retry`, `fallback`, `timeout`, `http`: the crates; on by default. `tonic`:
-//! refusals as tonic statuses. `hyper-util`: recognises connection errors of hyper-util's client. `metrics`,
-//! `tracing`: telemetry. `full`: everything.
+//! refusals as tonic statuses. `hyper-util`: recognises connection errors of hyper-util's client. `tower-http`: takes
+//! classifiers that were written for it. `metrics`, `tracing`: telemetry. `full`: everything.
 
 #[cfg(feature = "breaker")]
 pub use resilience_breaker as breaker;
