@@ -111,7 +111,6 @@ pin_project! {
             #[pin]
             future: F,
         },
-        Over,
     }
 }
 
@@ -135,13 +134,10 @@ where
                     Err(error) => break Err(error),
                 },
                 StageProj::Calling { future } => break ready!(future.poll(cx)),
-                StageProj::Over => panic!("polled after completion"),
             }
         };
-        // What the call holds goes before the caller learns of its end.
-        this.stage.set(Stage::Over);
         Poll::Ready(result.map_err(|secondary| {
-            let primary = this.primary.take().expect("taken only here");
+            let primary = this.primary.take().expect("polled after completion");
             BothFailed::new(primary, secondary).into()
         }))
     }
@@ -152,7 +148,6 @@ impl<S2, Req, F> fmt::Debug for Asking<S2, Req, F> {
         let stage = match &self.stage {
             Stage::Waiting { .. } => "waiting",
             Stage::Calling { .. } => "calling",
-            Stage::Over => "over",
         };
         f.debug_struct("Asking")
             .field("stage", &stage)
