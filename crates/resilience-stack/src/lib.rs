@@ -8,6 +8,7 @@
 //! | a dependency hangs | [`timeout`] |
 //! | a slow dependency, or slow handlers, take all the capacity there is | [`bulkhead`] |
 //! | clients send more than they should | [`ratelimit`] |
+//! | one client, tenant or host spoils it for the others | any of these per key: [`keyed`] |
 //! | calls fail now and then, and would succeed the next time | [`retry`] |
 //! | a part of the answer is missing, and the rest would be good enough | [`fallback`] |
 //!
@@ -55,7 +56,7 @@
 //!
 //! # Features
 //!
-//! `breaker`, `bulkhead`, `ratelimit`, `retry`, `fallback`, `timeout`, `http`: the crates; on by default. `tonic`:
+//! `breaker`, `bulkhead`, `ratelimit`, `keyed`, `retry`, `fallback`, `timeout`, `http`: the crates; on by default. `tonic`:
 //! refusals as tonic statuses. `hyper-util`: recognises connection errors of hyper-util's client. `tower-http`: takes
 //! classifiers that were written for it. `metrics`, `tracing`: telemetry. `full`: everything.
 
@@ -68,6 +69,8 @@ pub use resilience_core as core;
 pub use resilience_fallback as fallback;
 #[cfg(feature = "http")]
 pub use resilience_http as http;
+#[cfg(feature = "keyed")]
+pub use resilience_keyed as keyed;
 #[cfg(feature = "ratelimit")]
 pub use resilience_ratelimit as ratelimit;
 #[cfg(feature = "retry")]
@@ -91,6 +94,8 @@ pub mod prelude {
     pub use resilience_http::StatusLayer;
     #[cfg(feature = "http")]
     pub use resilience_http::{HttpLayer, RespondLayer, by_head};
+    #[cfg(feature = "keyed")]
+    pub use resilience_keyed::{Keyed, KeyedRateLimit};
     #[cfg(feature = "ratelimit")]
     pub use resilience_ratelimit::{Quota, RateLimit, RateLimitLayer};
     #[cfg(feature = "retry")]
