@@ -259,3 +259,52 @@ fn loom_a_caller_that_moves_up_is_never_out_of_sight() {
         assert!(slots.poll_drained(&mut wait, cx).is_ready());
     });
 }
+
+/// A slot comes free while somebody joins, and is taken again by that: who waits for the inner service and has just
+/// seen that not everybody is refused is sent home.
+#[test]
+fn loom_who_finds_a_slot_while_it_joins_releases_the_gate() {
+    bounded(|| {
+        let slots = full();
+        let leaving = leaves(&slots);
+        let guard = thread::spawn({
+            let slots = slots.clone();
+            move || {
+                // As the adapter does: registers first, asks after.
+                let (bell, waker) = Bell::new();
+                let place = slots.refusing().wait(&waker);
+                (slots.is_refusing(), bell, place)
+            }
+        });
+        let mut waiter = slots.join(1).unwrap();
+        leaving.join().unwrap();
+        let (seen, bell, _place) = guard.join().unwrap();
+        assert!(slots.is_refusing());
+        assert!(seen || bell.rings() > 0, "neither seen nor woken");
+        slots.quit(&mut waiter);
+        assert!(!slots.is_refusing());
+    });
+}
+
+#[test]
+fn loom_nobody_gets_in_after_the_closing_whichever_way() {
+    bounded(|| {
+        let slots = full();
+        let closing = thread::spawn({
+            let slots = slots.clone();
+            move || {
+                slots.leave();
+                slots.close();
+                slots.in_flight()
+            }
+        });
+        let joined = slots.join(1);
+        let after_closing = closing.join().unwrap();
+        assert!(slots.in_flight() <= after_closing, "came in later");
+        match joined {
+            Ok(mut waiter) => slots.quit(&mut waiter),
+            Err(why) => assert_eq!(why, Full::Closed),
+        }
+        assert_eq!((slots.in_flight(), slots.waiting()), (0, 0));
+    });
+}

@@ -389,6 +389,8 @@ async fn immediate_callers_do_not_overtake_those_who_wait() {
     assert_eq!(inner.calls(), [(1, 0)]);
     drop(waiting);
     at_once.oneshot(3).await.unwrap();
+    let _permit = queue.admit(&(), &mut Now::lazy()).unwrap();
+    assert_eq!(queue.bulkhead().in_flight(), 1);
 }
 
 #[tokio::test(start_paused = true)]
