@@ -8,6 +8,8 @@
 //! | a dependency hangs | [`timeout`] |
 //! | a slow dependency, or slow handlers, take all the capacity there is | [`bulkhead`] |
 //! | clients send more than they should | [`ratelimit`] |
+//! | you may not send more than so much in any minute | [`ratelimit`], the sliding window |
+//! | calls come in bursts, and could wait for a moment | [`bulkhead`] or [`ratelimit`], `wait_up_to` |
 //! | one client, tenant or host spoils it for the others | any of these per key: [`keyed`] |
 //! | calls fail now and then, and would succeed the next time | [`retry`] |
 //! | a part of the answer is missing, and the rest would be good enough | [`fallback`] |
@@ -97,7 +99,9 @@ pub mod prelude {
     #[cfg(feature = "keyed")]
     pub use resilience_keyed::{Keyed, KeyedRateLimit};
     #[cfg(feature = "ratelimit")]
-    pub use resilience_ratelimit::{Quota, RateLimit, RateLimitLayer};
+    pub use resilience_ratelimit::{
+        Quota, RateLimit, RateLimitLayer, SlidingRateLimit, SlidingRateLimitLayer,
+    };
     #[cfg(feature = "retry")]
     pub use resilience_retry::RetryLayer;
     #[cfg(feature = "timeout")]
