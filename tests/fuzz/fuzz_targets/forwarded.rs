@@ -1,0 +1,5 @@
+//! `Forwarded`.
+
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|data: &[u8]| resilience_fuzz::forwarded(data));
