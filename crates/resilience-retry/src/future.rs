@@ -217,7 +217,7 @@ fn poll_inner<S: Service<I>, I>(
     }
 }
 
-fn sleep_until(at: Timestamp) -> Sleep {
+pub(crate) fn sleep_until(at: Timestamp) -> Sleep {
     tokio::time::sleep_until(clock::instant(at))
 }
 
@@ -230,7 +230,10 @@ fn poll_timer(mut timer: Pin<&mut Option<Sleep>>, cx: &mut Context<'_>) -> Poll<
     Poll::Ready(())
 }
 
-fn judge<Res, E>(verdict: &mut impl Verdict<Res, E>, result: &Result<Res, E>) -> Outcome {
+pub(crate) fn judge<Res, E>(
+    verdict: &mut impl Verdict<Res, E>,
+    result: &Result<Res, E>,
+) -> Outcome {
     match result {
         // A head that leaves the verdict to the end of the body has committed the call to this response.
         Ok(res) => verdict.response(res).unwrap_or(Outcome::Success),

@@ -21,7 +21,7 @@ use tower_layer::Layer;
 /// `resilience-http` sets both for HTTP and gRPC, with `.http()` and `.grpc()`.
 pub struct RetryLayer<C = Errors, R = ByClone> {
     pub(crate) shared: Arc<Shared>,
-    classify: Arc<C>,
+    pub(crate) classify: Arc<C>,
     replay: Arc<R>,
 }
 

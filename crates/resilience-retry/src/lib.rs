@@ -106,7 +106,9 @@
 //!
 //! # Features
 //!
-//! `tower` (default): the layer. `metrics`, `tracing`: see above. Without any, the [`machine`] alone.
+//! `tower` (default): the layer. `tower-retry`: `TowerPolicy`, the same decisions for Tower's own
+//! [`Retry`](https://docs.rs/tower/0.5/tower/retry/struct.Retry.html). `metrics`, `tracing`: see above. Without any, the
+//! [`machine`] alone.
 
 mod builder;
 mod event;
@@ -120,6 +122,8 @@ mod layer;
 mod service;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 mod telemetry;
+#[cfg(all(feature = "tower-retry", not(resilience_loom)))]
+mod tower_policy;
 
 pub use builder::RetryBuilder;
 pub use event::RetryEvent;
@@ -130,3 +134,5 @@ pub use future::ResponseFuture;
 pub use layer::RetryLayer;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 pub use service::Retry;
+#[cfg(all(feature = "tower-retry", not(resilience_loom)))]
+pub use tower_policy::{Pause, TowerPolicy};

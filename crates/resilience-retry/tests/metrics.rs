@@ -87,12 +87,23 @@ async fn retries_and_their_ends_are_counted() {
         let layer = build(builder());
         let seen = Seen::default();
         layer.bind_recorder(&seen);
-        let _ = layer.layer(Script::new(answers)).oneshot(1).await;
+        let _ = layer.layer(Script::new(answers.clone())).oneshot(1).await;
         let expected: Vec<_> = expected
             .into_iter()
             .map(|(key, n)| (key.to_owned(), n))
             .collect();
         assert_eq!(seen.counted(), expected);
+
+        #[cfg(feature = "tower-retry")]
+        {
+            let layer = build(builder());
+            let seen = Seen::default();
+            layer.bind_recorder(&seen);
+            let policy = resilience_retry::TowerPolicy::from(layer);
+            let service = tower::retry::Retry::new(policy, Script::new(answers));
+            let _ = service.oneshot(1).await;
+            assert_eq!(seen.counted(), expected, "by Tower's retries");
+        }
     }
 }
 
@@ -141,4 +152,20 @@ async fn abandoned_waits_are_counted() {
     drop(future);
     let expected = "stopped_total{policy=test,reason=abandoned}".to_owned();
     assert_eq!(seen.counted(), [(expected, 1)]);
+}
+
+#[cfg(feature = "tower-retry")]
+#[tokio::test(start_paused = true)]
+async fn a_call_that_is_dropped_during_towers_wait_is_counted() {
+    let layer = build(builder());
+    let seen = Seen::default();
+    layer.bind_recorder(&seen);
+    let policy = resilience_retry::TowerPolicy::from(layer);
+    let mut call = task::spawn(tower::retry::Retry::new(policy, Script::new([BAD])).oneshot(1));
+    assert_pending!(call.poll());
+    assert_pending!(call.poll());
+    assert_eq!(seen.counted(), []);
+    drop(call);
+    let abandoned = "stopped_total{policy=test,reason=abandoned}".to_owned();
+    assert_eq!(seen.counted(), [(abandoned, 1)]);
 }

@@ -60,7 +60,8 @@
 //!
 //! `breaker`, `bulkhead`, `ratelimit`, `keyed`, `retry`, `fallback`, `timeout`, `http`: the crates; on by default. `tonic`:
 //! refusals as tonic statuses. `hyper-util`: recognises connection errors of hyper-util's client. `tower-http`: takes
-//! classifiers that were written for it. `metrics`, `tracing`: telemetry. `full`: everything.
+//! classifiers that were written for it. `tower-retry`: retries as a policy of Tower's own. `metrics`, `tracing`:
+//! telemetry. `full`: everything.
 
 #[cfg(feature = "breaker")]
 pub use resilience_breaker as breaker;
