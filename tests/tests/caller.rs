@@ -15,7 +15,7 @@ use hyper_util::{
     rt::{TokioExecutor, TokioIo},
 };
 use inventory_proto::{inventory_client::InventoryClient, inventory_server::InventoryServer};
-use resilience_http::{ByAddr, ByHeader, CallerAddr, HeaderKey, ProxyHeader};
+use resilience_stack::http::{ByAddr, ByHeader, CallerAddr, HeaderKey, ProxyHeader};
 use resilience_stack::{
     core::{Now, Permit},
     prelude::*,

@@ -3,7 +3,7 @@
 use axum::{Router, body::Body, routing::get};
 use http::{Request, StatusCode, header::RETRY_AFTER};
 use http_body_util::BodyExt;
-use resilience_http::{ByAddr, ByHeader, PeerAddr};
+use resilience_stack::http::{ByAddr, ByHeader, PeerAddr};
 use resilience_stack::{keyed::Overflow, prelude::*};
 use std::net::IpAddr;
 use tower::{Layer, ServiceExt};

@@ -8,9 +8,10 @@
 //! | [`HttpClassify`], [`by_head`] | which responses are failures |
 //! | `from_tower_http` (feature `tower-http`) | the same, by classifiers that were written for `tower-http` |
 //! | [`AtEnd`], [`PermitBody`] | permits that last until the body ends |
-//! | [`Respond`], [`AsStatus`] | refusals as responses, and as tonic statuses |
+//! | [`Respond`], `AsStatus` (feature `tonic`) | refusals as responses, and as tonic statuses |
 //! | [`ByAddr`], [`ByHeader`] | who is calling: keys for limits per caller |
-//! | [`HttpLayer`], [`RespondLayer`] | `.http()`, `.grpc()`, `.respond()` on every layer, which put these together |
+//! | [`HttpReplay`] | requests that can be sent again, bodies included |
+//! | [`HttpLayer`], [`RespondLayer`] | `.http()` and `.grpc()` on every layer, `.respond()` on those that answer calls themselves, which put these together |
 //!
 //! On a `Router` of axum, one layer with everything that protects it; health probes pass:
 //!
@@ -36,6 +37,10 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! A permit comes back when the call ends, and a handler that hangs does not end. Over HTTP/1, hyper does not notice that
+//! the client has left while a handler leaves the request's body unread. So give servers a timeout too, inside of
+//! the bulkhead.
 
 mod advice;
 mod answer;

@@ -59,8 +59,9 @@
 //! # Features
 //!
 //! `breaker`, `bulkhead`, `ratelimit`, `keyed`, `retry`, `fallback`, `timeout`, `http`: the crates; on by default. `tonic`:
-//! refusals as tonic statuses. `hyper-util`: recognises connection errors of hyper-util's client. `tower-http`: takes
-//! classifiers that were written for it. `tower-retry`: retries as a policy of Tower's own. `metrics`, `tracing`:
+//! refusals as tonic statuses, and the errors of its channel. `axum`, `tonic-server`: what these servers know of the caller's
+//! address. `hyper-util`: recognises connection errors of hyper-util's client. `tower-http`: takes classifiers that were
+//! written for it. `tower-retry`: retries as a policy of Tower's own. `metrics`, `tracing`:
 //! telemetry. `full`: everything.
 
 #[cfg(feature = "breaker")]
