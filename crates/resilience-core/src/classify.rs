@@ -50,7 +50,7 @@ impl<Res, E: 'static> Verdict<Res, E> for Errors {
     }
 
     fn error(&mut self, error: &E) -> Outcome {
-        Rejected::find_in(error).map_or(Outcome::TRANSIENT, Rejected::outcome)
+        Rejected::judge_in(error).unwrap_or(Outcome::TRANSIENT)
     }
 }
 
@@ -72,7 +72,7 @@ impl<Res, E: Error + 'static> Verdict<Res, E> for TypedErrors {
     }
 
     fn error(&mut self, error: &E) -> Outcome {
-        Rejected::find(error).map_or(Outcome::TRANSIENT, Rejected::outcome)
+        Rejected::judge(error).unwrap_or(Outcome::TRANSIENT)
     }
 }
 
@@ -131,6 +131,6 @@ where
     }
 
     fn error(&mut self, error: &E) -> Outcome {
-        Rejected::find_in(error).map_or_else(|| (self.0)(Err(error)), Rejected::outcome)
+        Rejected::judge_in(error).unwrap_or_else(|| (self.0)(Err(error)))
     }
 }

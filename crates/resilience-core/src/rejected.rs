@@ -129,18 +129,42 @@ impl Rejected {
     /// [`io::Error`] or a [`BothFailed`] (and all they were caused by), or a `Rejected`. For other types that
     /// implement [`Error`], use [`find`](Self::find).
     pub fn find_in<E: 'static>(error: &E) -> Option<&Self> {
-        let error: &dyn Any = error;
-        if let Some(boxed) = error.downcast_ref::<BoxError>() {
-            return Self::find(&**boxed);
-        }
-        if let Some(both) = error.downcast_ref::<BothFailed>() {
-            return Self::find(both);
-        }
-        if let Some(io) = error.downcast_ref::<io::Error>() {
-            return Self::find(io);
-        }
-        error.downcast_ref()
+        Self::find(see_through(error)?)
     }
+
+    /// The outcome of a call that ended with `error`, if that says that nobody was asked but the family's own layers.
+    ///
+    /// Where two were asked, one after the other ([`BothFailed`]), both must have refused: otherwise a dependency may
+    /// have done what it was asked for, and has failed. Then there is none, though [`find`](Self::find) finds a refusal.
+    pub fn judge(error: &(dyn Error + 'static)) -> Option<Outcome> {
+        match find_cause::<BothFailed>(error) {
+            None => Self::find(error).map(Self::outcome),
+            Some(both) => {
+                let first = Self::judge(both.primary())?;
+                Self::judge(&*both.secondary).map(|_| first)
+            }
+        }
+    }
+
+    /// [`judge`](Self::judge) for an error of any type that [`find_in`](Self::find_in) sees through.
+    pub fn judge_in<E: 'static>(error: &E) -> Option<Outcome> {
+        Self::judge(see_through(error)?)
+    }
+}
+
+/// `error` as a trait object, where its type is known here.
+fn see_through<E: 'static>(error: &E) -> Option<&(dyn Error + 'static)> {
+    let error: &dyn Any = error;
+    if let Some(boxed) = error.downcast_ref::<BoxError>() {
+        return Some(&**boxed);
+    }
+    if let Some(both) = error.downcast_ref::<BothFailed>() {
+        return Some(both);
+    }
+    if let Some(io) = error.downcast_ref::<io::Error>() {
+        return Some(io);
+    }
+    error.downcast_ref::<Rejected>().map(|why| why as _)
 }
 
 impl fmt::Display for Rejected {
@@ -157,7 +181,8 @@ impl Error for Rejected {}
 
 /// Two failures of one call: the first, and that of what was to stand in for it.
 ///
-/// [`source`](Error::source) is the stand-in's failure; [`Rejected::find`] sees both.
+/// [`source`](Error::source) is the stand-in's failure; [`Rejected::find`] sees both. To classifiers it is a refusal only if
+/// both are: see [`Rejected::judge`].
 #[derive(Debug)]
 pub struct BothFailed {
     primary: BoxError,

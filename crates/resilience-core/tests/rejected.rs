@@ -129,6 +129,40 @@ fn carries_reason_name_and_delay_into_its_outcome() {
     assert_eq!(outcome.retry_after(), Some(delay));
 }
 
+/// A call was refused if nobody else was asked.
+#[test]
+fn a_double_failure_was_refused_if_both_refused() {
+    let (first, second) = (|| refusal("first"), || refusal("second"));
+    let refused = Some(first().outcome());
+    let judge = |error: &BothFailed| {
+        let outcome = Rejected::judge(error);
+        assert_eq!(Rejected::judge_in(error), outcome);
+        outcome
+    };
+    assert_eq!(judge(&BothFailed::new(first(), second())), refused);
+    assert_eq!(
+        judge(&BothFailed::new(
+            because(first()),
+            io::Error::other(second())
+        )),
+        refused
+    );
+    assert_eq!(judge(&BothFailed::new(first(), "down")), None);
+    assert_eq!(judge(&BothFailed::new("down", second())), None);
+    assert_eq!(judge(&BothFailed::new("down", "down")), None);
+
+    let nested = |inner: BothFailed| BothFailed::new(inner, refusal("third"));
+    assert_eq!(judge(&nested(BothFailed::new(first(), second()))), refused);
+    assert_eq!(judge(&nested(BothFailed::new(first(), "down"))), None);
+    assert_eq!(judge(&nested(BothFailed::new("down", second()))), None);
+    assert_eq!(
+        Rejected::judge(&because(BothFailed::new(first(), "down"))),
+        None
+    );
+    assert_eq!(Rejected::judge(&because(first())), refused);
+    assert_eq!(Rejected::judge_in(&"no error at all"), None);
+}
+
 mod classified {
     use super::*;
 

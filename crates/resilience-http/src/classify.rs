@@ -278,8 +278,8 @@ fn by_bare_code(code: GrpcCode) -> Outcome {
 }
 
 fn by_error<E: 'static>(error: &E) -> Outcome {
-    if let Some(rejected) = Rejected::find_in(error) {
-        return rejected.outcome();
+    if let Some(refused) = Rejected::judge_in(error) {
+        return refused;
     }
     let Some(error) = chain::as_error(error) else {
         return Outcome::TRANSIENT;

@@ -250,6 +250,27 @@ async fn a_post_that_was_refused_inside_is_sent_elsewhere() {
     );
 }
 
+/// In a chain, too: that the first did not get it says nothing about the second.
+#[tokio::test]
+async fn a_post_that_one_service_got_is_not_sent_to_a_third() {
+    for answer in [Err(io::ErrorKind::ConnectionReset), Ok(503)] {
+        let (primary, replica, archive) = (server(Ok(200)), server(answer), server(Ok(200)));
+        let service = ServiceBuilder::new()
+            .layer(fallback(&archive))
+            .layer(fallback(&replica))
+            .layer(GuardLayer::new(Closed).http())
+            .service(primary.clone());
+        let req = request(Method::POST, Empty::<Bytes>::new());
+        let result = tokio::spawn(service.oneshot(req)).await.unwrap();
+        match result {
+            Ok(res) => assert_eq!(res.status(), StatusCode::SERVICE_UNAVAILABLE),
+            Err(error) => assert!(error.is::<BothFailed>()),
+        }
+        let got = [primary, replica, archive].map(|server| server.got().len());
+        assert_eq!(got, [0, 1, 0]);
+    }
+}
+
 /// The cap is 64 KiB, and 65 chunks of 1,000 bytes are below it.
 #[tokio::test]
 async fn a_body_that_was_read_beyond_the_cap_stays_with_the_primary() {

@@ -174,8 +174,8 @@ where
 
     fn error(&mut self, error: &E) -> Outcome {
         let stage = self.take();
-        if let Some(refused) = Rejected::find_in(error) {
-            return refused.outcome();
+        if let Some(refused) = Rejected::judge_in(error) {
+            return refused;
         }
         let Stage::Head(classifier) = stage else {
             return Outcome::Ignored;
