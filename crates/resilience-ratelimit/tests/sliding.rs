@@ -587,6 +587,15 @@ fn nothing_from_before_a_reset_is_given_back_after_it() {
 }
 
 #[test]
+fn a_reset_forgets_the_latest_time_too() {
+    let machine = Shape::new(1, SECOND, 10).machine();
+    assert_eq!(decide(&machine, 1, 9 * SECOND), Ok(()));
+    machine.reset();
+    assert_eq!(decide(&machine, 1, 5 * SECOND), Ok(()));
+    assert_eq!(decide(&machine, 1, 5 * SECOND), Err(Some(SECOND)));
+}
+
+#[test]
 fn many_threads_at_one_moment_get_n_and_never_more() {
     const THREADS: usize = 8;
     let n = 1_000;

@@ -213,7 +213,7 @@ impl SlidingWindow {
     /// How much cost would be admitted at once now.
     pub fn available(&self, now: Timestamp) -> u32 {
         let window = lock(&self.window);
-        let gone = self.gone(&window, window.latest.max(now));
+        let gone = self.gone(&window, now);
         self.quota.n() - (window.used - window.cost_of(gone))
     }
 }
