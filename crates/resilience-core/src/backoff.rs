@@ -92,14 +92,14 @@ impl Backoff {
             previous: self.base,
         }
     }
+}
 
-    /// The wait after `made` waits before it, without jitter.
-    fn plain(&self, made: u32) -> Duration {
-        let exponent = i32::try_from(made).unwrap_or(i32::MAX);
-        let seconds = self.base.as_secs_f64() * self.factor.powi(exponent);
-        // Infinity, and whatever no duration can hold, is beyond the cap too.
-        Duration::try_from_secs_f64(seconds).map_or(self.cap, |wait| wait.min(self.cap))
-    }
+/// `base`, multiplied by `factor` so many `times`, and at most `cap`.
+pub fn grown(base: Duration, factor: f64, times: u32, cap: Duration) -> Duration {
+    let exponent = i32::try_from(times).unwrap_or(i32::MAX);
+    let seconds = base.as_secs_f64() * factor.powi(exponent);
+    // Infinity, and whatever no duration can hold, is beyond the cap too.
+    Duration::try_from_secs_f64(seconds).map_or(cap, |grown| grown.min(cap))
 }
 
 impl Default for Backoff {
@@ -125,19 +125,17 @@ pub struct Waits {
 impl Waits {
     /// How long to wait before the next attempt.
     pub fn next_wait(&mut self) -> Duration {
-        let plain = self.backoff.plain(self.made);
+        let Backoff {
+            base, factor, cap, ..
+        } = self.backoff;
+        let plain = grown(base, factor, self.made, cap);
         self.made = self.made.saturating_add(1);
         match self.backoff.jitter {
             Jitter::None => plain,
             Jitter::Full => plain.mul_f64(self.entropy.unit()),
             Jitter::Equal => plain / 2 + (plain / 2).mul_f64(self.entropy.unit()),
             Jitter::Decorrelated => {
-                let base = self.backoff.base;
-                let high = self
-                    .previous
-                    .saturating_mul(3)
-                    .min(self.backoff.cap)
-                    .max(base);
+                let high = self.previous.saturating_mul(3).min(cap).max(base);
                 self.previous = base + high.saturating_sub(base).mul_f64(self.entropy.unit());
                 self.previous
             }

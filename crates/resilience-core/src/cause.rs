@@ -1,7 +1,7 @@
-//! Looking along the causes of an error.
+//! Looking into errors, and along their causes.
 
-use crate::BothFailed;
-use std::{error::Error, io};
+use crate::{BothFailed, BoxError, Rejected};
+use std::{any::Any, error::Error, io};
 
 /// The first error of type `T` among `error` and all that it was caused by.
 ///
@@ -25,4 +25,20 @@ pub fn find_cause<'e, T: Error + 'static>(error: &'e (dyn Error + 'static)) -> O
         };
     }
     None
+}
+
+/// `error` as a trait object, where its type can be seen through: a [`BoxError`], a [`BothFailed`], an
+/// [`io::Error`] or a [`Rejected`].
+pub fn as_error<E: 'static>(error: &E) -> Option<&(dyn Error + 'static)> {
+    let error: &dyn Any = error;
+    if let Some(boxed) = error.downcast_ref::<BoxError>() {
+        return Some(&**boxed);
+    }
+    if let Some(both) = error.downcast_ref::<BothFailed>() {
+        return Some(both);
+    }
+    if let Some(io) = error.downcast_ref::<io::Error>() {
+        return Some(io);
+    }
+    error.downcast_ref::<Rejected>().map(|why| why as _)
 }

@@ -99,9 +99,9 @@ mod layer;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 mod queue;
 
-pub use backoff::{Backoff, Jitter, Waits};
+pub use backoff::{Backoff, Jitter, Waits, grown};
 pub use budget::{Budget, BudgetBuilder, Withdrawal};
-pub use cause::find_cause;
+pub use cause::{as_error, find_cause};
 pub use classify::{ByResult, Classify, Errors, TypedErrors, Verdict, by_result};
 pub use completion::{AtHead, Completion};
 pub use config::ConfigError;

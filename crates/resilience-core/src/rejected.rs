@@ -1,7 +1,7 @@
 //! The family's one refusal, and the errors around it.
 
-use crate::{Name, Outcome, find_cause};
-use std::{any::Any, error::Error, fmt, io, time::Duration};
+use crate::{Name, Outcome, as_error, find_cause};
+use std::{error::Error, fmt, time::Duration};
 
 /// A boxed error, as Tower's own layers use it.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -119,17 +119,17 @@ impl Rejected {
         }
     }
 
-    /// Finds a refusal in `error` or in anything it was caused by. Looks into [`io::Error`]s too, which leave
+    /// Finds a refusal in `error` or in anything it was caused by. Looks into [`io::Error`](std::io::Error)s too, which leave
     /// the error that they carry out of their sources.
     pub fn find<'e>(error: &'e (dyn Error + 'static)) -> Option<&'e Self> {
         find_cause(error)
     }
 
     /// Finds a refusal in an error of any type, as far as its type can be seen through: a [`BoxError`], an
-    /// [`io::Error`] or a [`BothFailed`] (and all they were caused by), or a `Rejected`. For other types that
+    /// [`io::Error`](std::io::Error) or a [`BothFailed`] (and all they were caused by), or a `Rejected`. For other types that
     /// implement [`Error`], use [`find`](Self::find).
     pub fn find_in<E: 'static>(error: &E) -> Option<&Self> {
-        Self::find(see_through(error)?)
+        Self::find(as_error(error)?)
     }
 
     /// The outcome of a call that ended with `error`, if that says that nobody was asked but the family's own layers.
@@ -148,23 +148,8 @@ impl Rejected {
 
     /// [`judge`](Self::judge) for an error of any type that [`find_in`](Self::find_in) sees through.
     pub fn judge_in<E: 'static>(error: &E) -> Option<Outcome> {
-        Self::judge(see_through(error)?)
+        Self::judge(as_error(error)?)
     }
-}
-
-/// `error` as a trait object, where its type is known here.
-fn see_through<E: 'static>(error: &E) -> Option<&(dyn Error + 'static)> {
-    let error: &dyn Any = error;
-    if let Some(boxed) = error.downcast_ref::<BoxError>() {
-        return Some(&**boxed);
-    }
-    if let Some(both) = error.downcast_ref::<BothFailed>() {
-        return Some(both);
-    }
-    if let Some(io) = error.downcast_ref::<io::Error>() {
-        return Some(io);
-    }
-    error.downcast_ref::<Rejected>().map(|why| why as _)
 }
 
 impl fmt::Display for Rejected {

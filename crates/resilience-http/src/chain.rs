@@ -1,22 +1,21 @@
 //! What the errors of HTTP and gRPC clients say.
 
-use resilience_core::{BothFailed, BoxError, Outcome, find_cause};
-use std::{any::Any, error::Error, io};
+use resilience_core::{BothFailed, Outcome, find_cause};
+use std::{error::Error, io};
 
-/// `error` as a trait object, where its type is one that clients of HTTP and gRPC have.
+/// `error` as a trait object, where core sees through its type, or it is one that clients of HTTP and gRPC have.
+#[cfg_attr(
+    not(any(feature = "hyper", feature = "tonic")),
+    expect(unused_macros, reason = "no client is known")
+)]
 pub(crate) fn as_error<E: 'static>(error: &E) -> Option<&(dyn Error + 'static)> {
-    let error: &dyn Any = error;
-    if let Some(boxed) = error.downcast_ref::<BoxError>() {
-        return Some(&**boxed);
-    }
     macro_rules! known {
         ($($type:ty),+) => {$(
-            if let Some(error) = error.downcast_ref::<$type>() {
+            if let Some(error) = (error as &dyn std::any::Any).downcast_ref::<$type>() {
                 return Some(error);
             }
         )+};
     }
-    known!(io::Error);
     #[cfg(feature = "hyper")]
     known!(hyper::Error);
     #[cfg(feature = "hyper-util")]
@@ -25,7 +24,7 @@ pub(crate) fn as_error<E: 'static>(error: &E) -> Option<&(dyn Error + 'static)> 
     known!(tonic::Status, tonic::ConnectError);
     #[cfg(feature = "tonic-client")]
     known!(tonic::transport::Error);
-    None
+    resilience_core::as_error(error)
 }
 
 /// Judges the error of one client.

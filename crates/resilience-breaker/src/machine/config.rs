@@ -1,7 +1,7 @@
 //! The validated configuration. Made by [`BreakerBuilder`](crate::BreakerBuilder).
 
 use super::window::Counts;
-use resilience_core::Entropy;
+use resilience_core::{Entropy, grown};
 use std::time::Duration;
 
 /// What a call counts that was abandoned: dropped before its response, or the head of it, was there.
@@ -129,11 +129,8 @@ pub(crate) struct Opening {
 impl Opening {
     /// The length of the `nth` opening in a row, counted from one.
     pub(crate) fn length(&self, nth: u32, entropy: &Entropy) -> Duration {
-        let growths = i32::try_from(nth.saturating_sub(self.steady)).unwrap_or(i32::MAX);
-        let seconds = self.base.as_secs_f64() * self.factor.powi(growths);
-        // Infinity, and whatever no duration can hold, is beyond the cap too.
-        let plain =
-            Duration::try_from_secs_f64(seconds).map_or(self.cap, |length| length.min(self.cap));
+        let growths = nth.saturating_sub(self.steady);
+        let plain = grown(self.base, self.factor, growths, self.cap);
         if self.jitter > 0.0 {
             plain.mul_f64(1.0 + self.jitter * (2.0 * entropy.unit() - 1.0))
         } else {
