@@ -4,7 +4,7 @@ use crate::{
     machine::{Full, Waiter},
 };
 use resilience_core::{
-    ConfigError, Gate, Now, Policy, Queue, QueueLayer, Rejected, Turn, config, sync::Arc,
+    ConfigError, Deadline, Gate, Now, Policy, Queue, QueueLayer, Rejected, Turn, config, sync::Arc,
 };
 use std::{
     fmt, mem,
@@ -83,7 +83,7 @@ impl<Req: ?Sized> Policy<Req> for BulkheadQueue {
 impl<Req: ?Sized> Queue<Req> for BulkheadQueue {
     type Ticket = BulkheadTicket;
 
-    fn join(&self, _: &Req, _: &mut Now) -> Result<BulkheadTicket, Rejected> {
+    fn join(&self, _: &Req, _: Option<Deadline>, _: &mut Now) -> Result<BulkheadTicket, Rejected> {
         match self.shared().slots.join(self.max_waiting) {
             Ok(waiter) => Ok(BulkheadTicket::new(self.shared(), waiter)),
             Err(why) => Err(self.shared().reject(why)),

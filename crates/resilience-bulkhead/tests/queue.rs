@@ -550,9 +550,9 @@ async fn cancellations_at_any_time_leave_nothing_behind_and_keep_the_limit() {
 fn a_ticket_that_is_dropped_before_its_turn_was_never_there() {
     let queue = queue(1, SECOND);
     let now = &mut Now::lazy();
-    let inside = queue.join(&(), now).unwrap();
+    let inside = queue.join(&(), None, now).unwrap();
     assert_eq!(queue.bulkhead().in_flight(), 1, "there was a slot");
-    let in_line = queue.join(&(), now).unwrap();
+    let in_line = queue.join(&(), None, now).unwrap();
     assert_eq!(queue.bulkhead().waiting(), 1);
     drop(in_line);
     drop(inside);
@@ -566,7 +566,7 @@ fn a_ticket_that_is_dropped_before_its_turn_was_never_there() {
 fn asked_again_after_its_answer_a_ticket_is_refused() {
     let queue = queue(1, SECOND);
     let (cx, now) = (&mut Context::from_waker(Waker::noop()), &mut Now::lazy());
-    let mut ticket = queue.join(&(), now).unwrap();
+    let mut ticket = queue.join(&(), None, now).unwrap();
     let turn = |turn: resilience_core::Turn<_>| match turn {
         resilience_core::Turn::Admitted(permit) => Ok(permit),
         other => Err(format!("{other:?}")),
@@ -612,8 +612,8 @@ fn a_clone_is_the_same_line() {
     let queue = queue(1, 2 * SECOND);
     shared(&queue);
     shared(&queue.layer());
-    let _inside = queue.join(&(), &mut Now::lazy()).unwrap();
-    let ticket = queue.clone().join(&(), &mut Now::lazy()).unwrap();
+    let _inside = queue.join(&(), None, &mut Now::lazy()).unwrap();
+    let ticket = queue.clone().join(&(), None, &mut Now::lazy()).unwrap();
     sent(&ticket);
     assert_eq!(
         format!("{ticket:?}"),

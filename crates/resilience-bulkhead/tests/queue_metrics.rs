@@ -74,13 +74,13 @@ fn who_waits_is_counted_until_it_goes_whichever_way() {
     let queue = queue.max_waiting(4).unwrap();
     let now = &mut Now::lazy();
 
-    let mut first = queue.join(&(), now).unwrap();
+    let mut first = queue.join(&(), None, now).unwrap();
     memory.expect_gauges(0.0, 0.0);
     let permit = ask(&queue, &mut first);
     memory.expect_gauges(0.0, 1.0);
-    let mut waiting: Vec<_> = (0..4).map(|_| queue.join(&(), now).unwrap()).collect();
+    let mut waiting: Vec<_> = (0..4).map(|_| queue.join(&(), None, now).unwrap()).collect();
     memory.expect_gauges(4.0, 1.0);
-    assert!(queue.join(&(), now).is_err());
+    assert!(queue.join(&(), None, now).is_err());
     assert!(bulkhead.admit(&(), now).is_err());
     memory.expect_gauges(4.0, 1.0);
 
@@ -116,7 +116,7 @@ fn a_slot_that_was_found_and_not_used_is_not_counted() {
     let bulkhead = Bulkhead::new("db", 1).unwrap();
     bulkhead.bind_recorder(&memory);
     let queue = bulkhead.wait_up_to(Duration::from_secs(1)).unwrap();
-    drop(queue.join(&(), &mut Now::lazy()).unwrap());
+    drop(queue.join(&(), None, &mut Now::lazy()).unwrap());
     memory.expect_gauges(0.0, 0.0);
     assert_eq!(memory.bits("abandoned_total"), 0);
     assert_eq!(memory.bits("calls_total abandoned"), 0);

@@ -1,6 +1,6 @@
 //! Which outcomes are failures: one classification for all layers.
 
-use crate::{Outcome, Rejected};
+use crate::{Deadline, Outcome, Rejected};
 use std::{error::Error, fmt};
 
 /// Says how calls ended.
@@ -17,6 +17,15 @@ pub trait Classify<Req: ?Sized, Res, E> {
 
     /// Begins to judge the call that `req` starts.
     fn start(&self, req: &Req) -> Self::Call;
+
+    /// When the call that `req` starts has to be over, if `req` says so. Default: it says nothing.
+    ///
+    /// Past it, the adapters over policies refuse the call with [`Reason::Deadline`](crate::Reason::Deadline), asking
+    /// nobody; queues do not let it wait longer, and retries do not begin.
+    fn deadline(&self, req: &Req) -> Option<Deadline> {
+        let _ = req;
+        None
+    }
 }
 
 /// Judges one call.
@@ -26,6 +35,13 @@ pub trait Verdict<Res, E> {
 
     /// Judges the error.
     fn error(&mut self, error: &E) -> Outcome;
+
+    /// The retries of this call have not helped, and `result`, a failure, is what the caller gets. Called by layers that
+    /// retry; says so in `result`, where it can, for those outside that would otherwise retry what has been retried
+    /// already. Default: does nothing.
+    fn exhausted(&mut self, result: &mut Result<Res, E>) {
+        let _ = result;
+    }
 }
 
 /// The default: every response is a success, every error a transient failure, and the family's own refusals

@@ -55,6 +55,7 @@
 //! | [`GuardLayer`], [`QueueLayer`] | the Tower adapters: decide at once, or wait for a turn ([`Queue`]) |
 //! | [`Outcome`], [`Classify`], [`Verdict`] | how calls ended: one classification for all layers |
 //! | [`Completion`] | when a call is over: with its response, or with the end of its body |
+//! | [`Deadline`] | when a call has to be over, whatever it takes |
 //! | [`Rejected`], [`Reject`] | the one refusal, and what a service does with it |
 //! | [`Replay`] | sending a request again |
 //! | [`Forget`] | which policies may be dropped, of those kept one per key |
@@ -74,6 +75,7 @@ mod cause;
 mod classify;
 mod completion;
 pub mod config;
+mod deadline;
 mod forget;
 mod gate;
 mod line;
@@ -105,6 +107,7 @@ pub use cause::{as_error, find_cause};
 pub use classify::{ByResult, Classify, Errors, TypedErrors, Verdict, by_result};
 pub use completion::{AtHead, Completion};
 pub use config::ConfigError;
+pub use deadline::Deadline;
 pub use forget::Forget;
 pub use gate::{Gate, Registration};
 pub use line::{Ahead, Line, Place};

@@ -1,6 +1,6 @@
 //! Policies where callers may wait for their turn.
 
-use crate::{Now, Policy, Rejected, Timestamp};
+use crate::{Deadline, Now, Policy, Rejected, Timestamp};
 use std::{task::Context, time::Duration};
 
 /// A policy where callers may wait for their turn, first come first served.
@@ -17,8 +17,14 @@ pub trait Queue<Req: ?Sized>: Policy<Req> {
     /// A place in the queue.
     type Ticket;
 
-    /// Takes a place; or refuses, at once, if the turn cannot come within [`max_wait`](Self::max_wait).
-    fn join(&self, req: &Req, now: &mut Now) -> Result<Self::Ticket, Rejected>;
+    /// Takes a place; or refuses, at once, if the turn cannot come within [`max_wait`](Self::max_wait), or before the
+    /// call's `deadline`, which has not passed yet.
+    fn join(
+        &self,
+        req: &Req,
+        deadline: Option<Deadline>,
+        now: &mut Now,
+    ) -> Result<Self::Ticket, Rejected>;
 
     /// Asks whether it is this caller's turn. Unless the answer is final, `cx` is woken when the place in the
     /// queue changes; a time in [`Turn::Wait`] is the caller's to wait for. Not asked again after a final answer.
@@ -32,8 +38,9 @@ pub trait Queue<Req: ?Sized>: Policy<Req> {
     /// How long a caller waits at the most, its inner service's readiness included.
     fn max_wait(&self) -> Duration;
 
-    /// The refusal of a caller that has stood in the queue for that long. (One whose turn came, but whose inner
-    /// service was not ready in time, is refused by the adapter, and its permit reverted.)
+    /// The refusal of a caller that has stood in the queue for that long. (One whose deadline passes before is refused by
+    /// the adapter, and its ticket dropped. One whose turn came, but whose inner service was not ready in time, is
+    /// refused by the adapter too, and its permit reverted.)
     fn too_late(&self, ticket: Self::Ticket) -> Rejected;
 }
 

@@ -2,8 +2,8 @@
 #![cfg(all(feature = "tower", not(resilience_loom)))]
 
 use resilience_core::{
-    BoxError, Line, Now, Outcome, Permit, Place, Policy, Queue, QueueLayer, Reason, Rejected,
-    Timestamp, Turn, by_result, clock,
+    BoxError, Deadline, Line, Now, Outcome, Permit, Place, Policy, Queue, QueueLayer, Reason,
+    Rejected, Timestamp, Turn, by_result, clock,
 };
 use std::{
     convert::Infallible,
@@ -120,7 +120,7 @@ impl<Req: ?Sized> Policy<Req> for Turnstile {
 impl<Req: ?Sized> Queue<Req> for Turnstile {
     type Ticket = Option<Place>;
 
-    fn join(&self, _: &Req, _: &mut Now) -> Result<Option<Place>, Rejected> {
+    fn join(&self, _: &Req, _: Option<Deadline>, _: &mut Now) -> Result<Option<Place>, Rejected> {
         let joined = self.0.line.join(1, |ahead| match ahead.callers {
             0..4 => Ok(()),
             _ => Err(Rejected::new(Reason::Shed, "turnstile")),

@@ -12,7 +12,9 @@ use crate::{
     chain,
 };
 use http::{Extensions, HeaderMap, Request, Response, StatusCode};
-use resilience_core::{ByResult, Classify, Errors, Outcome, Rejected, TypedErrors, Verdict};
+use resilience_core::{
+    ByResult, Classify, Deadline, Errors, Outcome, Rejected, TypedErrors, Verdict,
+};
 use std::fmt;
 
 /// Judges calls by HTTP status, and gRPC calls by their status in the head or in the trailers.
@@ -67,6 +69,15 @@ impl<ReqB, ResB, E: 'static> Classify<Request<ReqB>, Response<ResB>, E> for Http
             protocol: self.protocol.unwrap_or_else(|| Protocol::of(req)),
         }
     }
+
+    fn deadline(&self, req: &Request<ReqB>) -> Option<Deadline> {
+        deadline(req)
+    }
+}
+
+/// The deadline in the extensions of `req`.
+pub(crate) fn deadline<B>(req: &Request<B>) -> Option<Deadline> {
+    req.extensions().get().copied()
 }
 
 /// Judges one HTTP or gRPC call.
@@ -185,6 +196,10 @@ where
 
     fn start(&self, _: &Request<ReqB>) -> Self {
         self.clone()
+    }
+
+    fn deadline(&self, req: &Request<ReqB>) -> Option<Deadline> {
+        deadline(req)
     }
 }
 

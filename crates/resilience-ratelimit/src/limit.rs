@@ -141,11 +141,10 @@ impl Shared {
         Rejected::new(Reason::Rate, self.name.clone()).retry_after(retry_after)
     }
 
-    /// The refusal of a caller that finds too many others waiting. Unlike a spent quota without a time, which will
-    /// never admit the call, this passes.
-    pub(crate) fn full(&self) -> Rejected {
+    /// A refusal for another reason than the quota: too many others wait, or the turn would come too late.
+    pub(crate) fn refuse(&self, why: Reason) -> Rejected {
         self.telemetry.rejected.increment();
-        Rejected::new(Reason::Concurrency, self.name.clone())
+        Rejected::new(why, self.name.clone())
     }
 }
 

@@ -1,7 +1,7 @@
 use crate::{Cost, One, RateLimit, RateLimitPermit, limit::Shared, machine::Refusal};
 use resilience_core::{
-    Ahead, ConfigError, Gate, Now, Place, Policy, Queue, QueueLayer, Rejected, Timestamp, Turn,
-    config, sync::Arc,
+    Ahead, ConfigError, Deadline, Gate, Now, Place, Policy, Queue, QueueLayer, Reason, Rejected,
+    Timestamp, Turn, config, sync::Arc,
 };
 use std::{fmt, task::Context, time::Duration};
 
@@ -57,19 +57,36 @@ impl<C> RateLimitQueue<C> {
         &self.limit.shared
     }
 
-    /// Whether a caller behind `ahead` may join.
-    fn may_join(&self, ahead: Ahead, cost: u32, now: Timestamp) -> Result<(), No> {
+    /// Whether a caller behind `ahead`, which has until `deadline`, may join.
+    fn may_join(
+        &self,
+        ahead: Ahead,
+        cost: u32,
+        deadline: Option<Deadline>,
+        now: Timestamp,
+    ) -> Result<(), No> {
         let wait = self.shared().gcra.wait(ahead.cost, cost, now);
-        match wait.map_err(No::Spent)?.checked_sub(self.max_wait) {
-            None | Some(Duration::ZERO) if ahead.callers < self.max_waiting => Ok(()),
-            None | Some(Duration::ZERO) => Err(No::Full),
-            Some(early) => Err(No::Spent(Refusal::For(early))),
+        let wait = wait.map_err(No::Spent)?;
+        if let Some(early) = wait.checked_sub(self.max_wait).filter(|d| !d.is_zero()) {
+            return Err(No::Spent(Refusal::For(early)));
+        }
+        if ahead.callers >= self.max_waiting {
+            return Err(No::Full);
+        }
+        match deadline {
+            Some(deadline) if now + wait >= deadline.timestamp() => Err(No::Late),
+            _ => Ok(()),
         }
     }
 
     /// The refusal of a caller that has left the line because others went past it: when it may join again.
-    fn overtaken(&self, cost: u32, now: Timestamp) -> Rejected {
-        match self.may_join(self.shared().line.ahead(), cost, now) {
+    fn overtaken(&self, ticket: &Ticket, now: Timestamp) -> Rejected {
+        match self.may_join(
+            self.shared().line.ahead(),
+            ticket.cost,
+            ticket.deadline,
+            now,
+        ) {
             Ok(()) => self.shared().reject(Some(Duration::ZERO)),
             Err(no) => self.refuse(no),
         }
@@ -78,7 +95,8 @@ impl<C> RateLimitQueue<C> {
     fn refuse(&self, no: No) -> Rejected {
         match no {
             No::Spent(why) => self.shared().reject(why.retry_after()),
-            No::Full => self.shared().full(),
+            No::Full => self.shared().refuse(Reason::Concurrency),
+            No::Late => self.shared().refuse(Reason::Deadline),
         }
     }
 }
@@ -90,6 +108,8 @@ enum No {
     Spent(Refusal),
     /// Too many wait, and nobody knows when the first of them leaves.
     Full,
+    /// Its turn would come when its deadline has passed.
+    Late,
 }
 
 /// Decides at once, without overtaking those who wait: while there are any, everybody is refused whose request
@@ -121,19 +141,25 @@ impl<Req: ?Sized, C: Cost<Req>> Policy<Req> for RateLimitQueue<C> {
 impl<Req: ?Sized, C: Cost<Req>> Queue<Req> for RateLimitQueue<C> {
     type Ticket = Ticket;
 
-    fn join(&self, req: &Req, now: &mut Now) -> Result<Ticket, Rejected> {
+    fn join(
+        &self,
+        req: &Req,
+        deadline: Option<Deadline>,
+        now: &mut Now,
+    ) -> Result<Ticket, Rejected> {
         let cost = self.limit.cost.cost(req);
         let now = now.get();
         let place = match cost {
             0 => None,
             cost => {
-                let may_join = |ahead| self.may_join(ahead, cost, now);
+                let may_join = |ahead| self.may_join(ahead, cost, deadline, now);
                 let joined = self.shared().line.join(u64::from(cost), may_join);
                 Some(joined.map_err(|no| self.refuse(no))?)
             }
         };
         Ok(Ticket {
             cost,
+            deadline,
             until: now + self.max_wait,
             place,
             waiting: None,
@@ -161,14 +187,14 @@ impl<Req: ?Sized, C: Cost<Req>> Queue<Req> for RateLimitQueue<C> {
                 ticket.leave();
                 Turn::Admitted(permit)
             }
-            Err(Refusal::For(delay)) if now.get() + delay <= ticket.until => {
+            Err(Refusal::For(delay)) if ticket.is_served_at(now.get() + delay) => {
                 ticket.waits(shared);
                 Turn::Wait(Some(now.get() + delay))
             }
             // Somebody went past the line, and now the turn comes too late.
             Err(_) => {
                 ticket.leave();
-                Turn::Refused(self.overtaken(ticket.cost, now.get()))
+                Turn::Refused(self.overtaken(ticket, now.get()))
             }
         }
     }
@@ -179,7 +205,7 @@ impl<Req: ?Sized, C: Cost<Req>> Queue<Req> for RateLimitQueue<C> {
 
     fn too_late(&self, mut ticket: Ticket) -> Rejected {
         ticket.leave();
-        self.overtaken(ticket.cost, Now::lazy().get())
+        self.overtaken(&ticket, Now::lazy().get())
     }
 }
 
@@ -198,6 +224,8 @@ impl<C> fmt::Debug for RateLimitQueue<C> {
 #[must_use = "dropping it leaves the line"]
 pub struct Ticket {
     cost: u32,
+    deadline: Option<Deadline>,
+    /// When the caller will have waited for long enough.
     until: Timestamp,
     /// `None` for a request that costs nothing, and after a final answer.
     place: Option<Place>,
@@ -206,6 +234,14 @@ pub struct Ticket {
 }
 
 impl Ticket {
+    /// Whether a turn at `at` is in time.
+    fn is_served_at(&self, at: Timestamp) -> bool {
+        at <= self.until
+            && self
+                .deadline
+                .is_none_or(|deadline| at < deadline.timestamp())
+    }
+
     fn waits(&mut self, shared: &Arc<Shared>) {
         self.waiting.get_or_insert_with(|| Waiting::new(shared));
     }

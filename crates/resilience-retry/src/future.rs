@@ -52,7 +52,7 @@ pin_project! {
             attempt: Option<Attempt<K, V>>,
         },
         // Taken when the wait is over.
-        Waiting { pause: Option<Pause<K, T>> },
+        Waiting { pause: Option<Pause<K, V, T>> },
         Over,
     }
 }
@@ -65,9 +65,11 @@ struct Attempt<K, V> {
 }
 
 /// What is held between two attempts.
-struct Pause<K, T> {
+struct Pause<K, V, T> {
     /// What the caller gets if the next attempt cannot be made; dropped only when it can.
     result: T,
+    /// What has judged it.
+    verdict: V,
     kept: K,
     withdrawal: Option<Withdrawal>,
     /// The backoff is not over; after it, the inner service is to become ready.
@@ -118,7 +120,7 @@ where
         loop {
             match this.stage.as_mut().project() {
                 StageProj::Calling { future, attempt } => {
-                    let result = ready!(future.poll(cx));
+                    let mut result = ready!(future.poll(cx));
                     let mut attempt = attempt.take().expect("polled after completion");
                     let outcome = judge(&mut attempt.verdict, &result);
                     attempt.sent.ended(outcome);
@@ -132,7 +134,9 @@ where
                         (Decision::Retry(retry), Some(kept)) => (retry, kept),
                         (ended, _) => {
                             this.stage.set(Stage::Over);
-                            shared.ended(this.course.attempt(), outcome, &ended);
+                            if shared.ended(this.course.attempt(), outcome, &ended) {
+                                attempt.verdict.exhausted(&mut result);
+                            }
                             return Poll::Ready(result);
                         }
                     };
@@ -144,6 +148,7 @@ where
                     // What the failed attempt's future holds goes before the wait, its result after it.
                     let pause = Some(Pause {
                         result,
+                        verdict: attempt.verdict,
                         kept,
                         withdrawal: retry.withdrawal,
                         backing_off,
@@ -171,7 +176,12 @@ where
                         Err(why) => {
                             this.stage.set(Stage::Over);
                             shared.telemetry.stopped(why);
-                            return Poll::Ready(pause.result);
+                            let mut result = pause.result;
+                            if why.exhausts() {
+                                let mut verdict = pause.verdict;
+                                verdict.exhausted(&mut result);
+                            }
+                            return Poll::Ready(result);
                         }
                     };
                     // It may hold a connection or a permit that the next attempt needs.

@@ -99,12 +99,19 @@ impl<C, R> RetryLayer<C, R> {
 }
 
 impl Shared {
-    /// A call is over after so many attempts.
-    pub(crate) fn ended(&self, attempts: u32, outcome: Outcome, decision: &Decision) {
+    /// A call is over after so many attempts. Whether its retries are [exhausted](resilience_core::Verdict::exhausted).
+    pub(crate) fn ended(&self, attempts: u32, outcome: Outcome, decision: &Decision) -> bool {
         match decision {
-            Decision::Stop(why) => self.telemetry.stopped(*why),
-            _ if attempts > 1 && outcome == Outcome::Success => self.telemetry.recovered(),
-            _ => {}
+            Decision::Stop(why) => {
+                self.telemetry.stopped(*why);
+                self.plan.retries() && why.exhausts()
+            }
+            _ => {
+                if attempts > 1 && outcome == Outcome::Success {
+                    self.telemetry.recovered();
+                }
+                false
+            }
         }
     }
 

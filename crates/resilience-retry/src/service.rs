@@ -68,9 +68,10 @@ where
             classify,
             replay,
         } = &*self.parts;
-        let course = Course::begin(&shared.plan, &mut Now::lazy());
         let (req, kept) = replay.first(req, shared.plan.retries());
         let verdict = classify.start(&req);
+        let deadline = classify.deadline(&req);
+        let course = Course::begin(&shared.plan, deadline, &mut Now::lazy());
         // The clone waits for retries; the service that is ready is the one that is called.
         let spare = kept.is_some().then(|| self.inner.clone());
         let future = self.inner.call(req);

@@ -4,7 +4,7 @@ use crate::{
     machine::{Course, Decision, Sent, Stop},
 };
 use pin_project_lite::pin_project;
-use resilience_core::{ByClone, Classify, Errors, Now, Timestamp, Withdrawal, clock};
+use resilience_core::{ByClone, Classify, Errors, Now, Timestamp, Verdict as _, Withdrawal, clock};
 use std::{
     fmt,
     future::Future,
@@ -127,13 +127,16 @@ where
     type Future = Pause;
 
     fn retry(&mut self, req: &mut Req, result: &mut Result<Res, E>) -> Option<Pause> {
-        let outcome = judge(&mut self.layer.classify.start(req), result);
+        let mut verdict = self.layer.classify.start(req);
+        let outcome = judge(&mut verdict, result);
         let stage = self.take();
         let shared = &self.layer.shared;
         let (mut course, sent) = match stage {
             Stage::First(began) => {
                 let mut began = began.map_or_else(Now::lazy, Now::at);
-                (Course::begin(&shared.plan, &mut began), Sent::default())
+                let deadline = self.layer.classify.deadline(req);
+                let course = Course::begin(&shared.plan, deadline, &mut began);
+                (course, Sent::default())
             }
             Stage::Retrying { course, sent } => (course, sent),
             // Not what Tower does; then the last word counts.
@@ -152,7 +155,9 @@ where
                 Some(Pause { timer })
             }
             ended => {
-                shared.ended(course.attempt(), outcome, &ended);
+                if shared.ended(course.attempt(), outcome, &ended) {
+                    verdict.exhausted(result);
+                }
                 None
             }
         }

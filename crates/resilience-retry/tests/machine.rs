@@ -46,7 +46,7 @@ fn stop(decision: &Decision) -> Stop {
 fn without_a_deadline_and_a_failure_nobody_reads_the_clock() {
     let plan = plan(|builder| builder.budget(Budget::default()));
     let mut now = Now::lazy();
-    let mut course = Course::begin(&plan, &mut now);
+    let mut course = Course::begin(&plan, None, &mut now);
     assert_eq!((course.attempt(), course.until()), (1, None));
     assert!(!course.too_late(&mut now));
     let ended = course.ended(&plan, Outcome::Success, || unreachable!(), &mut now);
@@ -58,13 +58,13 @@ fn without_a_deadline_and_a_failure_nobody_reads_the_clock() {
 fn a_single_attempt_has_no_deadline_to_keep() {
     let plan = plan(|builder| builder.attempts(1).deadline(millis(500)));
     assert!(!plan.retries());
-    assert_eq!(Course::begin(&plan, &mut now(0)).until(), None);
+    assert_eq!(Course::begin(&plan, None, &mut now(0)).until(), None);
 }
 
 #[test]
 fn every_reason_to_stop_is_told() {
     let stopped = |plan: &Plan, outcome, replayable: bool, later| {
-        let mut course = Course::begin(plan, &mut now(0));
+        let mut course = Course::begin(plan, None, &mut now(0));
         stop(&course.ended(plan, outcome, || replayable, &mut now(later)))
     };
     let bad = Outcome::TRANSIENT;
@@ -95,7 +95,7 @@ fn a_call_that_stops_anyway_takes_nothing_out() {
     let budget = Budget::builder().ratio(0.0).floor_per_second(1.0);
     let budget = budget.build().expect("valid");
     let limited = plan(|builder| builder.budget(budget.clone()).deadline(millis(500)));
-    let mut course = Course::begin(&limited, &mut now(0));
+    let mut course = Course::begin(&limited, None, &mut now(0));
     let ended = course.ended(&limited, Outcome::TRANSIENT, || true, &mut now(450));
     assert_eq!(stop(&ended), Stop::Deadline);
     let ended = course.ended(&limited, Outcome::TRANSIENT, || false, &mut now(0));
@@ -111,7 +111,7 @@ fn a_call_that_stops_anyway_takes_nothing_out() {
 #[test]
 fn the_wait_just_fits_before_the_deadline() {
     let plan = plan(|builder| builder.deadline(millis(500)));
-    let mut course = Course::begin(&plan, &mut now(0));
+    let mut course = Course::begin(&plan, None, &mut now(0));
     let mut early = Now::at(at(400) - Duration::from_nanos(1));
     assert_eq!(
         wait(&course.ended(&plan, Outcome::TRANSIENT, || true, &mut early)),
@@ -192,7 +192,7 @@ proptest! {
         for script in calls {
             // The budget's time stands still, the call's own goes on.
             let mut clock = Duration::ZERO;
-            let mut course = Course::begin(&plan, &mut now(0));
+            let mut course = Course::begin(&plan, None, &mut now(0));
             let mut sent = Sent::default();
             for (outcome, replayable, took) in script {
                 clock += millis(took);

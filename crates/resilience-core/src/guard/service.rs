@@ -13,7 +13,7 @@ use tower_service::Service;
 /// | | |
 /// |---|---|
 /// | `poll_ready` | the inner service's; while the policy refuses everybody, ready at once |
-/// | `call` | admits, then calls; or refuses, without having called. Called without readiness, it refuses |
+/// | `call` | admits, then calls; or refuses, without having called. Called without readiness, or past the call's [deadline](crate::Deadline), it refuses |
 /// | dropping the future | before the response: the call is *abandoned*, and the permit comes back |
 /// | `clone` | shares the policy; has its own readiness, and is not ready |
 pub struct Guard<S, P, C, K, R> {
@@ -104,6 +104,11 @@ where
 
     fn call(&mut self, req: Req) -> Self::Future {
         let mut now = Now::lazy();
+        let deadline = self.classify.deadline(&req);
+        if deadline.is_some_and(|deadline| deadline.has_passed(&mut now)) {
+            let why = Rejected::new(Reason::Deadline, "guard");
+            return ResponseFuture::refused(self.reject.reject(&req, why));
+        }
         let permit = match self.policy.admit(&req, &mut now) {
             Ok(permit) => permit,
             Err(why) => return ResponseFuture::refused(self.reject.reject(&req, why)),

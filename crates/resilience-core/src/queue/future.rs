@@ -1,6 +1,6 @@
 use crate::{
-    Completion, Now, Permit, Queue, Reason, Reject, Rejected, Timestamp, Turn, Verdict, clock,
-    guard::settle, sync::Arc,
+    Completion, Deadline, Now, Permit, Queue, Reason, Reject, Rejected, Timestamp, Turn, Verdict,
+    clock, guard::settle, sync::Arc,
 };
 use pin_project_lite::pin_project;
 use std::{
@@ -49,6 +49,7 @@ pin_project! {
 /// A call that has not been made yet.
 struct Before<Req, S, T, Q, V> {
     req: Req,
+    deadline: Option<Deadline>,
     inner: S,
     verdict: V,
     /// When the caller has waited for long enough; the end of time until it joins.
@@ -95,6 +96,7 @@ impl<Q> Drop for Uncalled<Q> {
 impl<Req, S, P, T, Q, V, F, K, R> QueueFuture<Req, S, P, T, Q, V, F, K, R> {
     pub(crate) fn new(
         req: Req,
+        deadline: Option<Deadline>,
         inner: S,
         policy: Arc<P>,
         verdict: V,
@@ -108,6 +110,7 @@ impl<Req, S, P, T, Q, V, F, K, R> QueueFuture<Req, S, P, T, Q, V, F, K, R> {
             stage: Stage::Before {
                 call: Some(Before {
                     req,
+                    deadline,
                     inner,
                     verdict,
                     until: Timestamp::MAX,
@@ -194,10 +197,18 @@ where
     P: Queue<Req>,
 {
     loop {
+        // Before every step, so that a call which is past its deadline is not made, whatever has become ready.
+        if call
+            .deadline
+            .is_some_and(|deadline| deadline.has_passed(now))
+        {
+            return Step::Refused(Rejected::new(Reason::Deadline, "queue"));
+        }
         match &mut call.place {
-            Place::Outside => match policy.join(&call.req, now) {
+            Place::Outside => match policy.join(&call.req, call.deadline, now) {
                 Ok(ticket) => {
-                    call.until = now.get() + policy.max_wait();
+                    let end = call.deadline.map_or(Timestamp::MAX, Deadline::timestamp);
+                    call.until = end.min(now.get() + policy.max_wait());
                     call.place = Place::InLine(ticket);
                 }
                 Err(why) => return Step::Refused(why),

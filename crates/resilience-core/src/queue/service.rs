@@ -11,7 +11,7 @@ use tower_service::Service;
 /// | | |
 /// |---|---|
 /// | `poll_ready` | always ready: waiting, for the turn and then for the inner service, is part of the call |
-/// | `call` | takes a clone of the inner service. Its future joins the queue when it is first polled, waits at most as long as the policy says, then calls |
+/// | `call` | takes a clone of the inner service. Its future joins the queue when it is first polled, waits at most as long as the policy says and the call's [deadline](crate::Deadline) allows, then calls |
 /// | dropping the future | leaves the queue, or reverts the admission if the inner service has not been called; during the call it abandons the call |
 /// | `clone` | shares the policy and its queue |
 ///
@@ -82,8 +82,10 @@ where
 
     fn call(&mut self, req: Req) -> Self::Future {
         let verdict = self.classify.start(&req);
+        let deadline = self.classify.deadline(&req);
         QueueFuture::new(
             req,
+            deadline,
             self.inner.clone(),
             self.policy.clone(),
             verdict,

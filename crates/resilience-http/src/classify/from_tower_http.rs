@@ -3,7 +3,7 @@
 use super::{Head, by_bare_code, by_error, by_status};
 use crate::{EndVerdict, GrpcCode, Pushback, pushback, retry_after};
 use http::{Extensions, HeaderMap, Request, Response, StatusCode};
-use resilience_core::{Classify, Outcome, Rejected, Verdict};
+use resilience_core::{Classify, Deadline, Outcome, Rejected, Verdict};
 use std::{any::Any, error::Error, fmt};
 use tower_http::classify::{
     ClassifiedResponse, ClassifyEos, ClassifyResponse, GrpcFailureClass, MakeClassifier,
@@ -106,6 +106,10 @@ where
             stage: Stage::Head(self.classifier.make_classifier(req)),
             outcome: self.outcome.clone(),
         }
+    }
+
+    fn deadline(&self, req: &Request<ReqB>) -> Option<Deadline> {
+        super::deadline(req)
     }
 }
 

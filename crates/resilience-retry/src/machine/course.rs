@@ -1,5 +1,5 @@
 use super::Plan;
-use resilience_core::{Now, Outcome, Reason, Timestamp, Waits, Withdrawal};
+use resilience_core::{Deadline, Now, Outcome, Reason, Timestamp, Waits, Withdrawal};
 use std::time::Duration;
 
 /// One call on its way through its attempts.
@@ -72,15 +72,27 @@ impl Stop {
             Self::Abandoned => "abandoned",
         }
     }
+
+    /// Whether retries were possible and there is nothing left to try, so that others, further out, need not try again.
+    /// (What could not be repeated here may be repeated there; a permanent failure says itself what it is.)
+    pub const fn exhausts(self) -> bool {
+        matches!(
+            self,
+            Self::Attempts | Self::Budget | Self::Deadline | Self::NotReady | Self::Refused
+        )
+    }
 }
 
 impl Course {
-    /// The first attempt begins. Looks at the clock only if there is a deadline to keep.
-    pub fn begin(plan: &Plan, now: &mut Now) -> Self {
-        let deadline = plan.deadline.filter(|_| plan.retries());
+    /// The first attempt begins, of a call with or without a deadline of its own. Looks at the clock only if the plan
+    /// has one.
+    pub fn begin(plan: &Plan, deadline: Option<Deadline>, now: &mut Now) -> Self {
+        let own = plan.deadline.filter(|_| plan.retries());
+        let own = own.map(|own| Deadline::after(own, now));
+        let until = own.into_iter().chain(deadline).min();
         Self {
             attempts: 1,
-            until: deadline.map(|deadline| now.get() + deadline),
+            until: until.map(Deadline::timestamp),
             waits: None,
             deposited: false,
         }
