@@ -1,10 +1,10 @@
 use crate::{
-    BulkheadPermit, BulkheadQueue, Drained,
+    BulkheadPermit, BulkheadQueue, Drained, PriorityBulkhead,
     machine::{Full, Slots},
     telemetry::{self, Telemetry},
 };
 use resilience_core::{
-    ConfigError, Gate, GuardLayer, Name, Now, Policy, Reason, Rejected, sync::Arc,
+    ConfigError, Gate, GuardLayer, Name, Now, Policy, Priority, Reason, Rejected, sync::Arc,
 };
 use std::{fmt, time::Duration};
 
@@ -53,6 +53,29 @@ impl Bulkhead {
     /// includes the time until the inner service is ready. From more than zero to 365 days.
     pub fn wait_up_to(&self, max: Duration) -> Result<BulkheadQueue, ConfigError> {
         BulkheadQueue::new(self.clone(), max)
+    }
+
+    /// The same bulkhead, for calls of which some are more important: the last slots are kept for those. `priority` says
+    /// how important a request is; for HTTP, `resilience_http::priority` looks into its extensions.
+    ///
+    /// ```
+    /// use resilience_bulkhead::Bulkhead;
+    /// use resilience_core::Priority;
+    ///
+    /// let bulkhead = Bulkhead::new("inventory", 100)?.by_priority(|path: &str| match path {
+    ///     "/checkout" => Priority::Critical,
+    ///     "/recommendations" => Priority::Sheddable,
+    ///     _ => Priority::Normal,
+    /// });
+    /// assert_eq!(bulkhead.limit(Priority::Sheddable), 50);
+    /// assert_eq!(bulkhead.limit(Priority::Normal), 90);
+    /// # Ok::<(), resilience_core::ConfigError>(())
+    /// ```
+    pub fn by_priority<Req: ?Sized, F>(&self, priority: F) -> PriorityBulkhead<F>
+    where
+        F: Fn(&Req) -> Priority,
+    {
+        PriorityBulkhead::new(self.clone(), priority)
     }
 
     /// The name given by the user.
@@ -108,11 +131,20 @@ impl Bulkhead {
 }
 
 impl Shared {
+    /// Takes a slot, while fewer than `most` are taken.
+    pub(crate) fn admit(self: &Arc<Self>, most: usize) -> Result<BulkheadPermit, Rejected> {
+        match self.slots.enter_below(most) {
+            Ok(()) => Ok(BulkheadPermit::new(self.clone())),
+            Err(why) => Err(self.reject(why)),
+        }
+    }
+
     /// Counts a refusal. There is no `retry_after`: nobody knows when a call will end.
     pub(crate) fn reject(&self, why: Full) -> Rejected {
         self.telemetry.rejected(why);
         let reason = match why {
             Full::Taken => Reason::Concurrency,
+            Full::Reserved => Reason::Shed,
             Full::Closed => Reason::ShuttingDown,
         };
         Rejected::new(reason, self.name.clone())
@@ -125,10 +157,7 @@ impl<Req: ?Sized> Policy<Req> for Bulkhead {
     type Permit = BulkheadPermit;
 
     fn admit(&self, _: &Req, _: &mut Now) -> Result<BulkheadPermit, Rejected> {
-        match self.shared.slots.enter() {
-            Ok(()) => Ok(BulkheadPermit::new(self.shared.clone())),
-            Err(why) => Err(self.shared.reject(why)),
-        }
+        self.shared.admit(self.limit())
     }
 
     fn refusing(&self, _: &mut Now) -> bool {

@@ -111,6 +111,12 @@
 //! A caller keeps its place, and its turn, for as long as its future exists: as with every fair queue, one that is
 //! kept and not polled holds up those behind it, until they have waited for their maximum. Poll it or drop it.
 //!
+//! # Some calls are more important
+//!
+//! [`Bulkhead::by_priority`] keeps the last slots for them: of a hundred, sheddable calls may fill fifty and normal ones
+//! ninety, unless you say otherwise. Who is refused so gets [`Reason::Shed`](resilience_core::Reason::Shed). The idea of a few
+//! levels of criticality is from Google's *Site Reliability Engineering*, chapter 21.
+//!
 //! # Limits
 //!
 //! From 1 to [`Bulkhead::MAX_LIMIT`]. By Little's law, a dependency that takes 50 ms for 200 calls per second has ten
@@ -126,7 +132,7 @@
 //! | `resilience_bulkhead_in_flight` | `policy` | gauge: calls in flight |
 //! | `resilience_bulkhead_waiting` | `policy` | gauge: callers that wait in line |
 //! | `resilience_bulkhead_calls_total` | `policy`, `outcome` | calls that are over, by [outcome](resilience_core::Outcome), or `abandoned` |
-//! | `resilience_bulkhead_rejected_total` | `policy`, `reason` | refused calls, those that waited in vain included: `concurrency`, `shutting_down` |
+//! | `resilience_bulkhead_rejected_total` | `policy`, `reason` | refused calls, those that waited in vain included: `concurrency`, `shed`, `shutting_down` |
 //! | `resilience_bulkhead_abandoned_total` | `policy` | callers that left the line before their turn |
 //!
 //! With the feature `tracing`: an event when the bulkhead is closed.
@@ -149,6 +155,8 @@ mod forget;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 mod permit;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
+mod priority;
+#[cfg(all(feature = "tower", not(resilience_loom)))]
 mod queue;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 mod telemetry;
@@ -158,5 +166,6 @@ pub use self::{
     bulkhead::{Bulkhead, BulkheadBuilder, BulkheadLayer},
     drained::Drained,
     permit::BulkheadPermit,
+    priority::PriorityBulkhead,
     queue::{BulkheadQueue, BulkheadQueueLayer, BulkheadTicket},
 };

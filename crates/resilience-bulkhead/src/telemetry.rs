@@ -24,6 +24,7 @@ pub(crate) struct Telemetry {
     pub(crate) abandoned: Counter,
     calls: [Counter; OUTCOMES.len()],
     full: Counter,
+    shed: Counter,
     closed: Counter,
 }
 
@@ -42,6 +43,7 @@ impl Telemetry {
                 Counter::new("resilience_bulkhead_calls_total", policy, &labels)
             }),
             full: rejected(Reason::Concurrency),
+            shed: rejected(Reason::Shed),
             closed: rejected(Reason::ShuttingDown),
         }
     }
@@ -49,6 +51,7 @@ impl Telemetry {
     pub(crate) fn rejected(&self, why: Full) {
         match why {
             Full::Taken => self.full.increment(),
+            Full::Reserved => self.shed.increment(),
             Full::Closed => self.closed.increment(),
         }
     }
@@ -66,6 +69,7 @@ impl Telemetry {
         self.waiting.bind(recorder);
         self.abandoned.bind(recorder);
         self.full.bind(recorder);
+        self.shed.bind(recorder);
         self.closed.bind(recorder);
         for calls in &self.calls {
             calls.bind(recorder);

@@ -78,7 +78,9 @@ fn who_waits_is_counted_until_it_goes_whichever_way() {
     memory.expect_gauges(0.0, 0.0);
     let permit = ask(&queue, &mut first);
     memory.expect_gauges(0.0, 1.0);
-    let mut waiting: Vec<_> = (0..4).map(|_| queue.join(&(), None, now).unwrap()).collect();
+    let mut waiting: Vec<_> = (0..4)
+        .map(|_| queue.join(&(), None, now).unwrap())
+        .collect();
     memory.expect_gauges(4.0, 1.0);
     assert!(queue.join(&(), None, now).is_err());
     assert!(bulkhead.admit(&(), now).is_err());

@@ -55,7 +55,7 @@
 //! | [`GuardLayer`], [`QueueLayer`] | the Tower adapters: decide at once, or wait for a turn ([`Queue`]) |
 //! | [`Outcome`], [`Classify`], [`Verdict`] | how calls ended: one classification for all layers |
 //! | [`Completion`] | when a call is over: with its response, or with the end of its body |
-//! | [`Deadline`] | when a call has to be over, whatever it takes |
+//! | [`Deadline`], [`Priority`] | when a call has to be over, and how important it is |
 //! | [`Rejected`], [`Reject`] | the one refusal, and what a service does with it |
 //! | [`Replay`] | sending a request again |
 //! | [`Forget`] | which policies may be dropped, of those kept one per key |
@@ -82,6 +82,7 @@ mod line;
 mod name;
 mod outcome;
 mod policy;
+mod priority;
 mod random;
 mod reject;
 mod rejected;
@@ -114,6 +115,7 @@ pub use line::{Ahead, Line, Place};
 pub use name::Name;
 pub use outcome::Outcome;
 pub use policy::{Exempt, Permit, Policy};
+pub use priority::Priority;
 pub use random::Entropy;
 pub use reject::{Answer, Boxed, Keep, MapErr, Reject};
 pub use rejected::{BothFailed, BoxError, Reason, Rejected};

@@ -41,6 +41,8 @@ pub struct Slots {
 pub enum Full {
     /// All slots are taken, or belong to those who wait; or too many wait already.
     Taken,
+    /// What is left is kept for more important calls.
+    Reserved,
     /// The slots are closed, for good.
     Closed,
 }
@@ -117,12 +119,20 @@ impl Slots {
     /// Takes a slot, which the caller gives back with [`leave`](Self::leave). Those who wait in line are not
     /// overtaken: while there are any, nobody else gets in.
     pub fn enter(&self) -> Result<(), Full> {
+        self.enter_below(usize::MAX)
+    }
+
+    /// Takes a slot as [`enter`](Self::enter) does, but only while fewer than `most` are taken.
+    pub fn enter_below(&self, most: usize) -> Result<(), Full> {
         let entered = self.update(|word| {
             if word.is_closed() {
                 return Err(Full::Closed);
             }
             if word.has_waiters() || self.is_full(word) {
                 return Err(Full::Taken);
+            }
+            if count(word.in_flight()) >= most {
+                return Err(Full::Reserved);
             }
             Ok(word.enter())
         })?;

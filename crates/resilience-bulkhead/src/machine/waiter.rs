@@ -41,7 +41,7 @@ impl Slots {
         match self.enter() {
             Ok(()) => return Ok(Waiter(State::Inside)),
             Err(Full::Closed) => return Err(Full::Closed),
-            Err(Full::Taken) => {}
+            Err(Full::Taken | Full::Reserved) => {}
         }
         let joined = self.line.join(0, |ahead| {
             let word = self.update(|word| {
@@ -94,8 +94,8 @@ impl Slots {
                 });
                 match taken {
                     Ok(_) => Ok(()),
-                    Err(Full::Taken) => return Poll::Pending,
                     Err(Full::Closed) => Err(Full::Closed),
+                    Err(_) => return Poll::Pending,
                 }
             }
         };
