@@ -106,6 +106,6 @@ impl<F> fmt::Debug for PriorityBulkhead<F> {
             .field("bulkhead", &self.bulkhead)
             .field("normal", &self.limit(Priority::Normal))
             .field("sheddable", &self.limit(Priority::Sheddable))
-            .finish()
+            .finish_non_exhaustive()
     }
 }
