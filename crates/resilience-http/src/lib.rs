@@ -9,7 +9,7 @@
 //! | `from_tower_http` (feature `tower-http`) | the same, by classifiers that were written for `tower-http` |
 //! | [`AtEnd`], [`PermitBody`] | permits that last until the body ends |
 //! | [`Respond`], `AsStatus` (feature `tonic`) | refusals as responses, and as tonic statuses |
-//! | [`ByAddr`], [`ByHeader`] | who is calling: keys for limits per caller |
+//! | [`ByAddr`], [`ByHeader`], `ByCertificate` (feature `tls`) | who is calling: keys for limits per caller |
 //! | [`HttpReplay`] | requests that can be sent again, bodies included |
 //! | [`HttpLayer`], [`RespondLayer`] | `.http()` and `.grpc()` on every layer, `.respond()` on those that answer calls themselves, which put these together |
 //!
@@ -48,9 +48,13 @@ mod body;
 mod caller;
 mod chain;
 mod classify;
+#[cfg(feature = "timeout")]
+mod deadline;
 #[cfg(feature = "fallback")]
 mod fallback;
 mod layer;
+mod pass_on;
+mod priority;
 mod protocol;
 mod refusal;
 mod replay;
@@ -67,18 +71,29 @@ pub use body::{AtEnd, PermitBody};
 pub use caller::{
     ByAddr, ByAddrBuilder, ByHeader, ByHeaderBuilder, CallerAddr, HeaderKey, PeerAddr, ProxyHeader,
 };
+#[cfg(feature = "tls")]
+pub use caller::{ByCertificate, CertificateKey, PeerCertificate, TlsPeer};
 pub use classify::{ByHead, EndVerdict, Head, HttpClassify, HttpVerdict, by_head};
 #[cfg(feature = "tower-http")]
 pub use classify::{FromTowerHttp, TowerHttpVerdict, from_tower_http};
+#[cfg(feature = "timeout")]
+pub use deadline::{
+    DeadlineBody, HttpAnswer, HttpDeadline, SendDeadline, SendDeadlineFuture, SendDeadlineLayer,
+    format_grpc_timeout, format_millis, parse_grpc_timeout, parse_millis,
+};
 #[cfg(feature = "fallback")]
 pub use fallback::{Degraded, FailedResponse, FallbackBody, HttpMark};
 #[cfg(feature = "tonic")]
 pub use layer::StatusLayer;
 pub use layer::{HttpLayer, RespondLayer};
+pub use pass_on::pass_on;
+pub use priority::priority;
 pub use protocol::{GrpcCode, Protocol};
 pub use refusal::{Respond, grpc_code, http_status, refusal};
 pub use replay::{Attempt, HttpReplay, KeptRequest, ReplayBody};
 #[cfg(feature = "tonic")]
 pub use status::{AsStatus, StatusError};
 #[cfg(feature = "timeout")]
-pub use timeout::{BodyIdle, BodyIdleLayer, HttpTimeout, IdleBody, IdleLimit, LimitBody};
+pub use timeout::{
+    AttemptTimeout, BodyLimits, BodyTimeoutLayer, HttpTimeout, LimitBody, TimedBody,
+};

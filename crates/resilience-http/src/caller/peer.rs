@@ -35,14 +35,9 @@ pub(super) fn peer(extensions: &Extensions) -> Option<IpAddr> {
 
 #[cfg(feature = "axum")]
 fn axum(extensions: &Extensions) -> Option<IpAddr> {
-    use axum::extract::connect_info::{ConnectInfo, MockConnectInfo};
-
-    // In this order, as axum's own extractor has it.
-    let real = extensions.get::<ConnectInfo<SocketAddr>>();
-    let addr = real.map(|ConnectInfo(addr)| addr).or_else(|| {
-        let mock = extensions.get::<MockConnectInfo<SocketAddr>>();
-        mock.map(|MockConnectInfo(addr)| addr)
-    });
+    let addr = connect_info::<SocketAddr>(extensions);
+    #[cfg(feature = "tls")]
+    let addr = addr.or_else(|| Some(&connect_info::<super::TlsPeer>(extensions)?.addr));
     addr.map(SocketAddr::ip)
 }
 
@@ -51,12 +46,32 @@ fn axum(_: &Extensions) -> Option<IpAddr> {
     None
 }
 
+/// What axum's server says of the connection.
+#[cfg(feature = "axum")]
+pub(super) fn connect_info<T: Send + Sync + 'static>(extensions: &Extensions) -> Option<&T> {
+    use axum::extract::connect_info::{ConnectInfo, MockConnectInfo};
+
+    // In this order, as axum's own extractor has it.
+    let real = extensions.get().map(|ConnectInfo(info)| info);
+    real.or_else(|| extensions.get().map(|MockConnectInfo(info)| info))
+}
+
 #[cfg(feature = "tonic-server")]
 fn tonic(extensions: &Extensions) -> Option<IpAddr> {
-    // Under TLS tonic has both: this, and one with the certificates.
-    let info = extensions.get::<tonic::transport::server::TcpConnectInfo>();
+    use tonic::transport::server::TcpConnectInfo;
+
+    // Under its own TLS tonic has both: this, and one with the certificates around it. On streams of tokio-rustls, only
+    // the latter.
+    let info = extensions.get::<TcpConnectInfo>();
+    #[cfg(feature = "tls")]
+    let info = info.or_else(|| Some(extensions.get::<TonicTls>()?.get_ref()));
     info.and_then(|info| Some(info.remote_addr()?.ip()))
 }
+
+/// tonic's `TlsConnectInfo<TcpConnectInfo>`, which has a name only where tonic is told which cryptography to use.
+#[cfg(all(feature = "tls", feature = "tonic-server"))]
+pub(super) type TonicTls =
+    <tokio_rustls::server::TlsStream<tokio::net::TcpStream> as tonic::transport::server::Connected>::ConnectInfo;
 
 #[cfg(not(feature = "tonic-server"))]
 fn tonic(_: &Extensions) -> Option<IpAddr> {
