@@ -6,7 +6,7 @@ use crate::{
 };
 use bytes::Bytes;
 use http::{
-    HeaderValue, Request, Response, StatusCode,
+    HeaderMap, HeaderValue, Request, Response, StatusCode,
     header::{CONTENT_TYPE, RETRY_AFTER},
 };
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
@@ -134,8 +134,15 @@ impl Failure {
     /// A "trailers-only" response: the status stands in the head.
     fn grpc<B: From<Bytes>>(self) -> Response<B> {
         let mut res = Response::new(B::from(Bytes::new()));
-        let headers = res.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/grpc"));
+        *res.headers_mut() = self.trailers();
+        let content_type = HeaderValue::from_static("application/grpc");
+        res.headers_mut().insert(CONTENT_TYPE, content_type);
+        res
+    }
+
+    /// What ends a gRPC response.
+    pub(crate) fn trailers(self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
         headers.insert(
             "grpc-status",
             HeaderValue::from(u16::from(self.code.number())),
@@ -154,7 +161,7 @@ impl Failure {
             #[cfg(feature = "timeout")]
             Retry::Unsaid => {}
         }
-        res
+        headers
     }
 }
 

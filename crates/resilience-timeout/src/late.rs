@@ -67,7 +67,7 @@ impl<Req: ?Sized, Res, E: From<TimedOut>> OnTimeout<Req, Res, E> for Keep {
 ///
 /// Made by [`TimeoutLayer::answer`](crate::TimeoutLayer::answer).
 #[derive(Clone, Copy)]
-pub struct Answer<F>(F);
+pub struct Answer<F>(pub(crate) F);
 
 impl<F> Answer<F> {
     /// Asks `keep` with the request, at the start of a call, for the function that would make the answer.

@@ -62,6 +62,8 @@
 mod machine;
 
 #[cfg(all(feature = "tower", not(resilience_loom)))]
+mod deadline;
+#[cfg(all(feature = "tower", not(resilience_loom)))]
 mod future;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 mod late;
@@ -72,8 +74,14 @@ mod service;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 mod telemetry;
 
+pub use machine::{Allotted, DeadlineError, DeadlineExceeded, MalformedDeadline, Terms};
 pub use machine::{Limit, TimedOut};
 
+#[cfg(all(feature = "tower", not(resilience_loom)))]
+pub use deadline::{
+    Before, BodyBound, Carry, DeadlineBuilder, DeadlineFuture, DeadlineLayer, DeadlineService, OnDeadline,
+    before,
+};
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 pub use future::ResponseFuture;
 #[cfg(all(feature = "tower", not(resilience_loom)))]

@@ -1,0 +1,30 @@
+use http::Extensions;
+use resilience_core::Deadline;
+
+/// Passes on what belongs to a call as a whole, from the request that a service got to one that it sends for it: the
+/// [`Deadline`]. What the call asks of others then has what is left of its time, and not more.
+///
+/// What `outbound` holds already is kept where it asks for less: the earlier of two deadlines counts.
+///
+/// ```
+/// use http::Request;
+/// use resilience_core::Deadline;
+/// use resilience_http::pass_on;
+/// use std::time::Duration;
+///
+/// // What a handler got.
+/// let mut inbound = Request::new(());
+/// let deadline = Deadline::within(Duration::from_secs(2));
+/// inbound.extensions_mut().insert(deadline);
+///
+/// // What it asks of others.
+/// let mut outbound = Request::new("query");
+/// pass_on(inbound.extensions(), outbound.extensions_mut());
+/// assert_eq!(outbound.extensions().get(), Some(&deadline));
+/// ```
+pub fn pass_on(inbound: &Extensions, outbound: &mut Extensions) {
+    let own = outbound.get::<Deadline>();
+    if let Some(deadline) = inbound.get::<Deadline>().into_iter().chain(own).min() {
+        outbound.insert(*deadline);
+    }
+}
