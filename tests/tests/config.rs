@@ -2,7 +2,7 @@
 
 use resilience_stack::{
     breaker::{Abandoned, BreakerBuilder},
-    http::BodyIdleLayer,
+    http::BodyTimeoutLayer,
     prelude::*,
 };
 use std::time::Duration;
@@ -192,7 +192,8 @@ fn timeout() {
     for duration in BAD_DURATIONS {
         bad("limit", TimeoutLayer::new("x", duration));
         let layer = TimeoutLayer::new("x", SECOND).unwrap();
-        bad("body_idle", layer.http().body_idle(duration));
+        bad("body_idle", layer.clone().http().body_idle(duration));
+        bad("body_total", layer.http().body_total(duration));
     }
     bad("limit", TimeoutLayer::builder("x").build());
 }

@@ -1,4 +1,4 @@
-//! Timeouts over HTTP and gRPC: answers, and bodies that stand still.
+//! Timeouts over HTTP and gRPC: answers, limits that requests bring along, bodies that stand still or do not end.
 
 #![cfg(feature = "timeout")]
 
@@ -11,8 +11,8 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Full, StreamBody};
 use proptest::prelude::*;
 use resilience_core::{BoxError, GuardLayer, Outcome, clock};
-use resilience_http::{AnswerBody, BodyIdle, BodyIdleLayer, HttpLayer, IdleBody, RespondLayer};
-use resilience_timeout::{TimedOut, TimeoutLayer};
+use resilience_http::{AnswerBody, BodyTimeoutLayer, HttpLayer, RespondLayer, TimedBody};
+use resilience_timeout::{Kind, TimedOut, TimeoutLayer};
 use std::{
     convert::Infallible,
     future::pending,
@@ -66,7 +66,7 @@ async fn answers_with_504() {
     assert_eq!(res.status(), StatusCode::GATEWAY_TIMEOUT);
     assert!(!res.headers().contains_key("retry-after"));
     let why = res.extensions().get::<TimedOut>().unwrap();
-    assert_eq!(why, &TimedOut::new("inventory", LIMIT));
+    assert_eq!(why, &TimedOut::new(Kind::Head, "inventory", LIMIT));
     let body = res.collect().await.unwrap().to_bytes();
     assert_eq!(body, "inventory: no response within 100ms");
 }
@@ -168,7 +168,7 @@ fn data(text: &'static str) -> Frame<Bytes> {
 }
 
 /// `body` behind a layer that bounds its silences.
-async fn bounded<B>(body: B) -> IdleBody<B> {
+async fn bounded<B: Body>(body: B) -> TimedBody<B> {
     let mut body = Some(body);
     let mut service =
         layer()
@@ -207,10 +207,10 @@ async fn a_body_that_stands_still_breaks_off() {
     let start = clock::now();
     let error = body.frame().await.unwrap().unwrap_err();
     assert_eq!(clock::now() - start, IDLE);
-    let idle = BodyIdle::find(&*error).expect("the limit of the body");
-    assert_eq!((&**idle.policy(), idle.limit()), ("inventory", IDLE));
+    let idle = TimedOut::new(Kind::Idle, "inventory", IDLE);
+    assert_eq!(TimedOut::find(&*error), Some(&idle));
     assert_eq!(
-        idle.to_string(),
+        error.to_string(),
         "inventory: no frame of the body within 40ms"
     );
     #[cfg(feature = "tonic")]
@@ -325,17 +325,17 @@ async fn a_busy_body_cannot_starve_the_timer() {
     tokio::task::yield_now().await;
     tokio::task::yield_now().await;
     assert!(read.is_finished());
-    assert!(BodyIdle::find(&*read.await.unwrap().unwrap_err()).is_some());
+    assert!(TimedOut::find(&*read.await.unwrap().unwrap_err()).is_some());
 }
 
 /// In whatever order the two are asked for.
 #[tokio::test(start_paused = true)]
 async fn answers_and_bounds_bodies() {
-    type Idle = IdleBody<AnswerBody<Stuck>>;
+    type Timed = TimedBody<AnswerBody<Stuck>>;
     let before = layer().http().body_idle(IDLE).unwrap().respond();
     let after = layer().http().respond().body_idle(IDLE).unwrap();
     for layer in [before, after] {
-        let Ok(late): Result<Response<Idle>, _> =
+        let Ok(late): Result<Response<Timed>, _> =
             layer.layer(service_fn(hang)).oneshot(plain()).await;
         assert_eq!(late.status(), StatusCode::GATEWAY_TIMEOUT);
         assert!(!late.collect().await.unwrap().to_bytes().is_empty());
@@ -343,9 +343,9 @@ async fn answers_and_bounds_bodies() {
         let stuck = service_fn(|_: Request<()>| async {
             Ok::<_, Infallible>(Response::new(Stuck(Arc::default())))
         });
-        let Ok(res): Result<Response<Idle>, _> = layer.layer(stuck).oneshot(plain()).await;
+        let Ok(res): Result<Response<Timed>, _> = layer.layer(stuck).oneshot(plain()).await;
         let error = res.collect().await.unwrap_err();
-        assert!(BodyIdle::find(&*error).is_some());
+        assert!(TimedOut::find(&*error).is_some());
     }
 }
 

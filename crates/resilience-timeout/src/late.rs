@@ -2,7 +2,7 @@
 
 use crate::TimedOut;
 use resilience_core::{BoxError, Boxed, Keep, MapErr};
-use std::fmt;
+use std::{fmt, time::Duration};
 
 /// Says what the caller gets when the time is up: an error, or a response.
 ///
@@ -21,13 +21,22 @@ pub trait OnTimeout<Req: ?Sized, Res, E>: MapErr<E> {
     /// What is kept of a request while its call is under way.
     type Kept;
 
+    /// The limit that `req` asks for itself, in place of the layer's. Default: none.
+    ///
+    /// At most 365 days count. With zero, the time is up when the call is first pending.
+    fn limit(&self, req: &Req) -> Option<Duration> {
+        let _ = req;
+        None
+    }
+
     /// Keeps what an answer to `req` would need.
     fn keep(&self, req: &Req) -> Self::Kept;
 
     /// Passes on a response that came in time.
     fn in_time(&self, res: Res) -> Self::Response;
 
-    /// Answers a call whose time is up. The inner call has been dropped.
+    /// Answers a call whose time is up. The inner call has been dropped; of [`Kind::Ready`](crate::Kind::Ready), there was
+    /// none.
     fn too_late(&self, kept: Self::Kept, why: TimedOut) -> Result<Self::Response, Self::Error>;
 }
 

@@ -70,25 +70,29 @@ mod late;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 mod layer;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
+mod ready_call;
+#[cfg(all(feature = "tower", not(resilience_loom)))]
 mod service;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 mod telemetry;
 
 pub use machine::{Allotted, DeadlineError, DeadlineExceeded, MalformedDeadline, Terms};
-pub use machine::{Limit, TimedOut};
+pub use machine::{Kind, Limit, TimedOut};
 
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 pub use deadline::{
-    Before, BodyBound, Carry, DeadlineBuilder, DeadlineFuture, DeadlineLayer, DeadlineService, OnDeadline,
-    before,
+    Before, BodyBound, Carry, DeadlineBuilder, DeadlineFuture, DeadlineLayer, DeadlineService,
+    OnDeadline, before,
 };
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 pub use future::ResponseFuture;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 pub use late::{Answer, OnTimeout};
 #[cfg(all(feature = "tower", not(resilience_loom)))]
-pub use layer::{TimeoutBuilder, TimeoutLayer};
+pub use layer::{OnceReady, TimeoutBuilder, TimeoutLayer, WithReadiness};
+#[cfg(all(feature = "tower", not(resilience_loom)))]
+pub use ready_call::ReadyCall;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 pub use service::Timeout;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
-pub use telemetry::{Kind, Telemetry};
+pub use telemetry::Telemetry;

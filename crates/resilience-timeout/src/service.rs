@@ -1,6 +1,12 @@
-use crate::{OnTimeout, ResponseFuture, layer::Shared};
+use crate::{
+    OnTimeout, ReadyCall, ResponseFuture,
+    future::Call,
+    layer::{OnceReady, Shared, WithReadiness},
+};
+use resilience_core::config::LONGEST;
 use std::{
     fmt,
+    marker::PhantomData,
     sync::Arc,
     task::{Context, Poll},
 };
@@ -8,24 +14,27 @@ use tower_service::Service;
 
 /// Bounds the time that the inner service takes for one response.
 ///
-/// | | |
-/// |---|---|
-/// | `poll_ready` | the inner service's; not bounded |
-/// | `call` | calls the inner service; the limit runs from the first time that its future is pending |
-/// | dropping the future | drops the inner call |
-/// | `clone` | has the same limit and its own inner service |
-pub struct Timeout<S, H> {
+/// | | once ready (default) | with readiness |
+/// |---|---|---|
+/// | `poll_ready` | the inner service's; not bounded | always ready: waiting for the inner service is part of the call |
+/// | `call` | calls the inner service | takes a clone of the inner service; its future waits until that is ready, then calls |
+/// | the limit | runs from the first time that the inner future is pending | and from the first time that the inner service is not ready, for both together |
+/// | dropping the future | drops the inner call | likewise, or the request that waits |
+/// | `clone` | has the same limit and its own inner service | likewise |
+pub struct Timeout<S, H, M = OnceReady> {
     inner: S,
     shared: Arc<Shared>,
     late: H,
+    mode: PhantomData<fn() -> M>,
 }
 
-impl<S, H> Timeout<S, H> {
+impl<S, H, M> Timeout<S, H, M> {
     pub(crate) fn new(inner: S, shared: Arc<Shared>, late: H) -> Self {
         Self {
             inner,
             shared,
             late,
+            mode: PhantomData,
         }
     }
 
@@ -33,15 +42,32 @@ impl<S, H> Timeout<S, H> {
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
+
+    fn start<Req, Res, E>(&self, req: &Req) -> Call<H, H::Kept>
+    where
+        H: OnTimeout<Req, Res, E> + Clone,
+    {
+        let limit = match self.late.limit(req) {
+            Some(own) => own.min(LONGEST),
+            None => self.shared.limit.length(),
+        };
+        Call {
+            kept: self.late.keep(req),
+            on_timeout: self.late.clone(),
+            limit,
+            shared: self.shared.clone(),
+        }
+    }
 }
 
-impl<S: Clone, H: Clone> Clone for Timeout<S, H> {
+/// By hand: a derived `Clone` would ask for `M: Clone`.
+impl<S: Clone, H: Clone, M> Clone for Timeout<S, H, M> {
     fn clone(&self) -> Self {
         Self::new(self.inner.clone(), self.shared.clone(), self.late.clone())
     }
 }
 
-impl<S: fmt::Debug, H> fmt::Debug for Timeout<S, H> {
+impl<S: fmt::Debug, H, M> fmt::Debug for Timeout<S, H, M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Timeout")
             .field("inner", &self.inner)
@@ -50,7 +76,7 @@ impl<S: fmt::Debug, H> fmt::Debug for Timeout<S, H> {
     }
 }
 
-impl<Req, S, H> Service<Req> for Timeout<S, H>
+impl<Req, S, H> Service<Req> for Timeout<S, H, OnceReady>
 where
     S: Service<Req>,
     H: OnTimeout<Req, S::Response, S::Error> + Clone,
@@ -66,12 +92,27 @@ where
     }
 
     fn call(&mut self, req: Req) -> Self::Future {
-        let kept = self.late.keep(&req);
-        ResponseFuture::new(
-            self.inner.call(req),
-            kept,
-            self.late.clone(),
-            self.shared.clone(),
-        )
+        let call = self.start(&req);
+        ResponseFuture::new(self.inner.call(req), |_| true, call)
+    }
+}
+
+impl<Req, S, H> Service<Req> for Timeout<S, H, WithReadiness>
+where
+    S: Service<Req> + Clone,
+    H: OnTimeout<Req, S::Response, S::Error> + Clone,
+{
+    type Response = H::Response;
+    type Error = H::Error;
+    type Future = ResponseFuture<Req, ReadyCall<S, Req, S::Future>, H, H::Kept>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, req: Req) -> Self::Future {
+        let call = self.start(&req);
+        let inner = ReadyCall::new(self.inner.clone(), req);
+        ResponseFuture::new(inner, ReadyCall::is_called, call)
     }
 }

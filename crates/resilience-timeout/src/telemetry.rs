@@ -1,33 +1,15 @@
 //! Metrics and events.
 
-use crate::TimedOut;
+use crate::{Kind, TimedOut};
 use resilience_core::{Name, telemetry::Counter};
-
-/// Which part of a call took too long: the label `kind` of the metrics.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Kind {
-    /// The response did not come.
-    Head,
-    /// Its body stood still.
-    Idle,
-}
-
-impl Kind {
-    /// The kind as a metrics label.
-    pub const fn label(self) -> &'static str {
-        match self {
-            Self::Head => "head",
-            Self::Idle => "idle",
-        }
-    }
-}
 
 /// Counts expired timeouts: `resilience_timeout_expired_total{policy, kind}`.
 #[derive(Debug)]
 pub struct Telemetry {
+    ready: Counter,
     head: Counter,
     idle: Counter,
+    total: Counter,
 }
 
 impl Telemetry {
@@ -40,40 +22,49 @@ impl Telemetry {
             )
         };
         Self {
+            ready: counter(Kind::Ready),
             head: counter(Kind::Head),
             idle: counter(Kind::Idle),
+            total: counter(Kind::Total),
+        }
+    }
+
+    fn counter(&self, kind: Kind) -> &Counter {
+        match kind {
+            Kind::Ready => &self.ready,
+            Kind::Head => &self.head,
+            Kind::Idle => &self.idle,
+            Kind::Total => &self.total,
         }
     }
 
     /// Counts a timeout that expired.
-    pub fn expired(&self, kind: Kind, why: &TimedOut) {
-        match kind {
-            Kind::Head => self.head.increment(),
-            Kind::Idle => self.idle.increment(),
-        }
-        event(kind, why);
+    pub fn expired(&self, why: &TimedOut) {
+        self.counter(why.kind()).increment();
+        event(why);
     }
 }
 
 #[cfg(feature = "metrics")]
-impl<H> crate::TimeoutLayer<H> {
+impl<H, M> crate::TimeoutLayer<H, M> {
     /// Uses this recorder for metrics instead of the global one. Without effect for those already in use.
     pub fn bind_recorder(&self, recorder: &dyn metrics::Recorder) {
         let telemetry = self.telemetry();
-        telemetry.head.bind(recorder);
-        telemetry.idle.bind(recorder);
+        for kind in [Kind::Ready, Kind::Head, Kind::Idle, Kind::Total] {
+            telemetry.counter(kind).bind(recorder);
+        }
     }
 }
 
 #[cfg(feature = "tracing")]
-fn event(kind: Kind, why: &TimedOut) {
+fn event(why: &TimedOut) {
     tracing::debug!(
         policy = &**why.policy(),
-        kind = kind.label(),
+        kind = why.kind().label(),
         limit_seconds = why.limit().as_secs_f64(),
         "timeout expired"
     );
 }
 
 #[cfg(not(feature = "tracing"))]
-fn event(_: Kind, _: &TimedOut) {}
+fn event(_: &TimedOut) {}

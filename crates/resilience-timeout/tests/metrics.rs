@@ -4,7 +4,7 @@
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
 use resilience_core::BoxError;
-use resilience_timeout::{Kind, TimedOut, TimeoutLayer};
+use resilience_timeout::{Kind, TimeoutLayer};
 use std::{
     collections::BTreeMap,
     future::{pending, ready},
@@ -14,7 +14,7 @@ use std::{
     },
     time::Duration,
 };
-use tower::{Layer, ServiceExt, service_fn};
+use tower::{Layer, ServiceExt, limit::ConcurrencyLimit, service_fn};
 
 #[derive(Default)]
 struct Seen(Mutex<BTreeMap<String, Arc<AtomicU64>>>);
@@ -65,19 +65,28 @@ async fn expired_timeouts_are_counted_by_kind() {
     service.clone().oneshot(false).await.unwrap();
     service.clone().oneshot(true).await.unwrap_err();
     service.oneshot(true).await.unwrap_err();
-    let why = TimedOut::new("inventory", Duration::from_millis(10));
-    layer.telemetry().expired(Kind::Idle, &why);
+    let unready = service_fn(|(): ()| ready(Ok::<_, BoxError>(())));
+    let unready = layer
+        .clone()
+        .cover_readiness()
+        .layer(ConcurrencyLimit::new(unready, 0));
+    unready.oneshot(()).await.unwrap_err();
+    // Those of a body are counted by whoever bounds it.
+    layer.telemetry().expired(&layer.limit().passed(Kind::Idle));
+    layer
+        .telemetry()
+        .expired(&layer.limit().passed(Kind::Total));
+    let expired = |kind: &str, count| {
+        let name = format!("resilience_timeout_expired_total{{policy=inventory,kind={kind}}}");
+        (name, count)
+    };
     assert_eq!(
         seen.values(),
         [
-            (
-                "resilience_timeout_expired_total{policy=inventory,kind=head}".into(),
-                2
-            ),
-            (
-                "resilience_timeout_expired_total{policy=inventory,kind=idle}".into(),
-                1
-            ),
+            expired("head", 2),
+            expired("idle", 1),
+            expired("ready", 1),
+            expired("total", 1),
         ]
     );
 }

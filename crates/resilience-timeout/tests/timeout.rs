@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use resilience_core::{BothFailed, BoxError, Outcome, Reason, Rejected};
-use resilience_timeout::{TimedOut, TimeoutLayer};
+use resilience_timeout::{Kind, TimedOut, TimeoutLayer};
 use std::{
     cell::Cell,
     convert::Infallible,
@@ -35,7 +35,7 @@ fn layer() -> TimeoutLayer {
 }
 
 fn is_timeout(error: &BoxError) -> bool {
-    TimedOut::find(&**error) == Some(&TimedOut::new("inventory", LIMIT))
+    TimedOut::find(&**error) == Some(&TimedOut::new(Kind::Head, "inventory", LIMIT))
 }
 
 #[tokio::test(start_paused = true)]
@@ -300,7 +300,10 @@ async fn the_error_type_can_stay() {
     let failed = service.clone().oneshot(0).await.unwrap_err();
     assert_eq!(failed, OwnError::Failed);
     let late = service.oneshot(1).await.unwrap_err();
-    assert_eq!(late, OwnError::Late(TimedOut::new("inventory", LIMIT)));
+    assert_eq!(
+        late,
+        OwnError::Late(TimedOut::new(Kind::Head, "inventory", LIMIT))
+    );
     assert!(TimedOut::find(&late).is_some());
 }
 
@@ -355,7 +358,7 @@ async fn an_outer_policy_counts_it() {
 
 #[test]
 fn found_along_the_chain() {
-    let why = || TimedOut::new("a", LIMIT);
+    let why = || TimedOut::new(Kind::Head, "a", LIMIT);
     let other = || Rejected::new(Reason::Open, "b");
     let found = |error: BoxError| TimedOut::find(&*error).is_some();
     assert!(found(Box::new(why())));

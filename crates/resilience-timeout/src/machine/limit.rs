@@ -1,4 +1,4 @@
-use crate::TimedOut;
+use crate::{Kind, TimedOut};
 use resilience_core::{
     Name,
     config::{self, ConfigError},
@@ -36,7 +36,7 @@ impl Limit {
     }
 
     /// The error for having passed this limit.
-    pub fn passed(&self) -> TimedOut {
-        TimedOut::new(self.policy.clone(), self.length)
+    pub fn passed(&self, kind: Kind) -> TimedOut {
+        TimedOut::new(kind, self.policy.clone(), self.length)
     }
 }
