@@ -775,3 +775,58 @@ mod refusals {
         );
     }
 }
+
+mod deadlines {
+    use super::*;
+    use resilience_core::{Deadline, Errors, clock};
+    use std::time::Duration;
+    use tokio::time::advance;
+
+    /// Every call has until then.
+    #[derive(Clone)]
+    struct Until(Deadline);
+
+    impl Classify<u32, u32, BoxError> for Until {
+        type Call = Errors;
+
+        fn start(&self, _: &u32) -> Errors {
+            Errors
+        }
+
+        fn deadline(&self, _: &u32) -> Option<Deadline> {
+            Some(self.0)
+        }
+    }
+
+    const TENTH: Duration = Duration::from_millis(100);
+
+    #[tokio::test(start_paused = true)]
+    async fn past_it_nobody_is_asked_and_readiness_is_kept() {
+        let (spy, log) = Spy::new();
+        let (inner, mut handle) = mock_with_room(2);
+        let deadline = Deadline::within(TENTH);
+        let layer = GuardLayer::new(spy).classify(Until(deadline));
+        let mut guard = layer.layer(inner);
+
+        advance(TENTH - Duration::from_nanos(1)).await;
+        assert_ready_ok!(poll_ready(&mut guard));
+        let in_time = task::spawn(guard.call(1));
+        assert_eq!(log.take(), ["spy admitted"]);
+        let (req, respond) = assert_ready!(handle.poll_request()).expect("called");
+        assert_eq!(req, 1);
+
+        assert_ready_ok!(poll_ready(&mut guard));
+        advance(Duration::from_nanos(1)).await;
+        assert_eq!(clock::now(), deadline.timestamp());
+        let error = assert_ready_err!(poll_once(guard.call(2)));
+        assert_eq!(reason(&*error), Some(Reason::Deadline));
+        assert_eq!(log.take(), [""; 0], "the policy was asked");
+        assert_not_called(&mut handle);
+        assert!(format!("{guard:?}").contains("ready: true"), "{guard:?}");
+
+        // What has begun is not the guard's to break off.
+        respond.send_response(7);
+        let mut in_time = in_time;
+        assert_eq!(assert_ready_ok!(in_time.poll()), 7);
+    }
+}

@@ -575,3 +575,135 @@ async fn the_future_is_send_where_its_parts_are() {
     let call = send(turnstile.layer().layer(echo).oneshot(5));
     assert_eq!(call.await.unwrap(), 5);
 }
+
+mod deadlines {
+    use super::*;
+    use resilience_core::{Classify, Errors};
+
+    /// Every call has until then.
+    #[derive(Clone)]
+    struct Until(Deadline);
+
+    impl Classify<u32, u32, BoxError> for Until {
+        type Call = Errors;
+
+        fn start(&self, _: &u32) -> Errors {
+            Errors
+        }
+
+        fn deadline(&self, _: &u32) -> Option<Deadline> {
+            Some(self.0)
+        }
+    }
+
+    const TENTH: Duration = Duration::from_millis(100);
+    const TICK: Duration = Duration::from_millis(1);
+
+    type Calls = task::Spawn<Pin<Box<dyn Future<Output = Result<u32, BoxError>>>>>;
+
+    /// A call that has 100 ms from now.
+    fn call(turnstile: &Turnstile, inner: &Inner) -> Calls {
+        let layer = turnstile.layer().classify(Until(Deadline::within(TENTH)));
+        task::spawn(Box::pin(layer.layer(inner.clone()).oneshot(1)))
+    }
+
+    fn assert_late(poll: Poll<Result<u32, BoxError>>) {
+        assert_eq!(reason(&assert_ready_err!(poll)), Some(Reason::Deadline));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn past_it_a_call_does_not_join() {
+        let (turnstile, inner) = (Turnstile::default(), Inner::new());
+        turnstile.open(1);
+        let mut call = call(&turnstile, &inner);
+        advance(TENTH).await;
+        assert_late(call.poll());
+        assert_eq!((turnstile.turns(), inner.ready_polls()), (0, 0));
+        assert_eq!(turnstile.take_ends(), [], "it was not admitted");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_waiting_call_leaves_the_line_when_it_passes() {
+        let (turnstile, inner) = (Turnstile::default(), Inner::new());
+        let mut call = call(&turnstile, &inner);
+        assert_pending!(call.poll());
+        advance(TENTH - TICK).await;
+        assert!(!call.is_woken());
+        advance(TICK).await;
+        assert!(call.is_woken(), "long before the maximum wait");
+        assert_late(call.poll());
+        assert!(turnstile.0.line.is_empty());
+        assert_eq!((inner.ready_polls(), inner.calls()), (0, vec![]));
+    }
+
+    /// The turn and the deadline come together.
+    #[tokio::test(start_paused = true)]
+    async fn a_turn_at_the_deadline_is_too_late() {
+        let (turnstile, inner) = (Turnstile::default(), Inner::new());
+        let mut call = call(&turnstile, &inner);
+        assert_pending!(call.poll());
+        advance(TENTH).await;
+        turnstile.open(1);
+        assert_late(call.poll());
+        assert_eq!(turnstile.take_ends(), [], "it was not admitted");
+        assert_eq!(turnstile.turns(), 1, "it was asked for the turn");
+        assert_eq!(inner.calls(), [0; 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_admitted_call_whose_inner_service_is_not_ready_is_reverted() {
+        let (turnstile, inner) = (Turnstile::default(), Inner::new());
+        inner.becomes(Readiness::Stuck);
+        turnstile.open(1);
+        let mut call = call(&turnstile, &inner);
+        assert_pending!(call.poll());
+        assert_eq!(inner.ready_polls(), 1);
+        advance(TENTH).await;
+        assert!(call.is_woken());
+        assert_late(call.poll());
+        assert_eq!(turnstile.take_ends(), [End::Reverted]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_inner_service_that_is_ready_at_the_deadline_is_not_called() {
+        let (turnstile, inner) = (Turnstile::default(), Inner::new());
+        inner.becomes(Readiness::Stuck);
+        turnstile.open(1);
+        let mut call = call(&turnstile, &inner);
+        assert_pending!(call.poll());
+        advance(TENTH).await;
+        inner.becomes(Readiness::Ready);
+        assert_late(call.poll());
+        assert_eq!(turnstile.take_ends(), [End::Reverted]);
+        assert_eq!(inner.calls(), [0; 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_maximum_wait_still_counts() {
+        let (turnstile, inner) = (Turnstile::default(), Inner::new());
+        let later = Deadline::within(MAX_WAIT * 2);
+        let layer = turnstile.layer().classify(Until(later));
+        let mut call = task::spawn(layer.layer(inner.clone()).oneshot(1));
+        assert_pending!(call.poll());
+        advance(MAX_WAIT).await;
+        assert!(call.is_woken());
+        let error = assert_ready_err!(call.poll());
+        assert_eq!(
+            Rejected::find(&*error).map(|why| &**why.policy()),
+            Some("turnstile")
+        );
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_is_made_is_not_broken_off() {
+        let (turnstile, inner) = (Turnstile::default(), Inner::new());
+        inner.answers(None);
+        turnstile.open(1);
+        let mut call = call(&turnstile, &inner);
+        assert_pending!(call.poll());
+        advance(TENTH * 2).await;
+        assert!(!call.is_woken(), "no timer is left armed");
+        inner.answers(Some(Ok(3)));
+        assert_eq!(assert_ready_ok!(call.poll()), 3);
+    }
+}

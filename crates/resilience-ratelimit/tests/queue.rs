@@ -476,3 +476,72 @@ fn a_clone_is_the_same_line() {
         r#"RateLimitQueue { limit: RateLimit { name: "q", quota: Quota(10 per 1s, burst 1), waiting: 0, .. }, max_wait: 2s, max_waiting: 10000 }"#
     );
 }
+
+mod deadlines {
+    use super::*;
+    use resilience_core::{Classify, Deadline, Errors};
+
+    /// Every call has until then.
+    #[derive(Clone)]
+    struct Until(Deadline);
+
+    impl Classify<u32, u32, BoxError> for Until {
+        type Call = Errors;
+
+        fn start(&self, _: &u32) -> Errors {
+            Errors
+        }
+
+        fn deadline(&self, _: &u32) -> Option<Deadline> {
+            Some(self.0)
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_cannot_make_it_before_is_refused_at_once() {
+        let inner = Inner::new();
+        let queue = ten_per_second(Duration::from_millis(250));
+        let call = |req, left| {
+            let layer = queue.layer().classify(Until(Deadline::within(left)));
+            layer.layer(inner.clone()).oneshot(req)
+        };
+        assert_ready_ok!(task::spawn(call(0, MILLIS)).poll());
+        // Its turn comes after 100 ms, which is when the time is over.
+        let error = assert_ready_err!(task::spawn(call(1, 100 * MILLIS)).poll());
+        assert_eq!(refusal(&error), (Reason::Deadline, None));
+        let just_in_time = tokio::spawn(call(2, 101 * MILLIS));
+        sleep(MILLIS).await;
+        // 199 ms to wait: the deadline forbids it, and the maximum would not.
+        let error = assert_ready_err!(task::spawn(call(3, 199 * MILLIS)).poll());
+        assert_eq!(refusal(&error), (Reason::Deadline, None));
+        let last = tokio::spawn(call(4, 300 * MILLIS));
+        sleep(MILLIS).await;
+        // 298 ms: the maximum forbids it already, whatever the deadline.
+        let error = assert_ready_err!(task::spawn(call(5, 100 * MILLIS)).poll());
+        assert_eq!(refusal(&error), (Reason::Rate, Some(48 * MILLIS)));
+
+        just_in_time.await.unwrap().unwrap();
+        last.await.unwrap().unwrap();
+        assert_eq!(inner.calls(), [(0, 0), (2, 100), (4, 200)]);
+    }
+
+    /// Somebody goes past the line, so that the turn of one who has joined in time comes too late.
+    #[tokio::test(start_paused = true)]
+    async fn who_is_overtaken_and_cannot_make_it_any_more_is_refused_then() {
+        let inner = Inner::new();
+        let limit = limit(Quota::per_second(10).burst(1));
+        let queue = limit.clone().wait_up_to(Duration::from_secs(1)).unwrap();
+        let layer = queue.layer();
+        assert_ready_ok!(task::spawn(layer.layer(inner.clone()).oneshot(0)).poll());
+        let until = Until(Deadline::within(150 * MILLIS));
+        let mut call = task::spawn(layer.classify(until).layer(inner.clone()).oneshot(1));
+        assert_pending!(call.poll());
+        advance(100 * MILLIS).await;
+        assert!(call.is_woken());
+        let past = Policy::<u32>::admit(&limit, &0, &mut Now::lazy());
+        drop(past.expect("the turn of the caller in line"));
+        let error = assert_ready_err!(call.poll());
+        assert_eq!(refusal(&error), (Reason::Deadline, None));
+        assert_eq!(inner.calls(), [(0, 0)]);
+    }
+}
