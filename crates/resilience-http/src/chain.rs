@@ -20,6 +20,8 @@ pub(crate) fn as_error<E: 'static>(error: &E) -> Option<&(dyn Error + 'static)> 
     known!(hyper::Error);
     #[cfg(feature = "hyper-util")]
     known!(hyper_util::client::legacy::Error);
+    #[cfg(feature = "client")]
+    known!(crate::client::Error);
     #[cfg(feature = "tonic")]
     known!(tonic::Status, tonic::ConnectError);
     #[cfg(feature = "tonic-client")]
@@ -43,8 +45,8 @@ pub(crate) fn judge(error: &(dyn Error + 'static)) -> Outcome {
     Outcome::TRANSIENT
 }
 
-/// Whether the request provably never was processed: there was no connection to send it on, or the server
-/// refused the stream (RFC 9113, section 8.7).
+/// Whether the request provably never was processed: there was no connection to send it on, it was never written to the one
+/// there was, or the server refused the stream (RFC 9113, section 8.7).
 fn never_sent(error: &(dyn Error + 'static)) -> bool {
     #[cfg(feature = "hyper-util")]
     if find_cause(error).is_some_and(hyper_util::client::legacy::Error::is_connect) {
@@ -55,10 +57,17 @@ fn never_sent(error: &(dyn Error + 'static)) -> bool {
         return true;
     }
     #[cfg(feature = "hyper")]
-    if find_cause::<h2::Error>(error).is_some_and(|error| {
-        error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM)
-    }) {
-        return true;
+    {
+        // The connection closed, mostly one that was used before, while the request waited for its turn on it: hyper
+        // then hands the request back as it was.
+        if find_cause(error).is_some_and(hyper::Error::is_canceled) {
+            return true;
+        }
+        if find_cause::<h2::Error>(error).is_some_and(|error| {
+            error.is_remote() && error.reason() == Some(h2::Reason::REFUSED_STREAM)
+        }) {
+            return true;
+        }
     }
     // Nothing but connecting is refused.
     find_cause::<io::Error>(error)

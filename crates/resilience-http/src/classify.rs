@@ -10,6 +10,7 @@ use crate::{
     GrpcCode, Protocol,
     advice::{Pushback, pushback, retry_after},
     chain,
+    exhausted::{Handle, is_final, settle},
 };
 use http::{Extensions, HeaderMap, Request, Response, StatusCode};
 use resilience_core::{
@@ -38,7 +39,8 @@ use std::fmt;
 /// maps](https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md) the HTTP status: 401 and 403 are
 /// successes; 429, 502, 503 and 504 what they are for HTTP; all others but 200 permanent failures.
 ///
-/// A `grpc-retry-pushback-ms` gives the delay; a negative one makes a failure permanent (gRFC A6). Errors are
+/// A `grpc-retry-pushback-ms` gives the delay; a negative one makes a failure permanent (gRFC A6), and so do the header
+/// `x-retries-exhausted` and [`RetriesExhausted`](crate::RetriesExhausted) in the response's extensions. Errors are
 /// transient failures; connections that could not be made, and streams that the server refused, are
 /// [`Unsent`](Outcome::Unsent), and a request body that fails is [`Ignored`](Outcome::Ignored). The family's own
 /// refusals, as an error or in the response's extensions, are [`Refused`](Outcome::Refused).
@@ -67,6 +69,7 @@ impl<ReqB, ResB, E: 'static> Classify<Request<ReqB>, Response<ResB>, E> for Http
     fn start(&self, req: &Request<ReqB>) -> HttpVerdict {
         HttpVerdict {
             protocol: self.protocol.unwrap_or_else(|| Protocol::of(req)),
+            retries: Handle::of(req),
         }
     }
 
@@ -81,22 +84,30 @@ pub(crate) fn deadline<B>(req: &Request<B>) -> Option<Deadline> {
 }
 
 /// Judges one HTTP or gRPC call.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct HttpVerdict {
     protocol: Protocol,
+    retries: Handle,
 }
 
 impl<B, E: 'static> Verdict<Response<B>, E> for HttpVerdict {
     fn response(&mut self, res: &Response<B>) -> Option<Outcome> {
         let head = Head::of(res);
-        head.refusal().or_else(|| match self.protocol {
-            Protocol::Http => Some(by_status(&head)),
-            Protocol::Grpc => by_grpc_head(&head),
+        head.refusal().or_else(|| {
+            let outcome = match self.protocol {
+                Protocol::Http => by_status(&head),
+                Protocol::Grpc => by_grpc_head(&head)?,
+            };
+            Some(self.retries.at_head(outcome, &head))
         })
     }
 
     fn error(&mut self, error: &E) -> Outcome {
         by_error(error)
+    }
+
+    fn exhausted(&mut self, result: &mut Result<Response<B>, E>) {
+        self.retries.exhausted(result);
     }
 }
 
@@ -119,7 +130,7 @@ pub trait EndVerdict {
 impl EndVerdict for HttpVerdict {
     fn end(&mut self, trailers: Option<&HeaderMap>) -> Outcome {
         match trailers.and_then(|trailers| Some((GrpcCode::of(trailers)?, trailers))) {
-            Some((code, trailers)) => by_grpc_code(code, trailers),
+            Some((code, trailers)) => self.retries.at_end(by_grpc_code(code, trailers), trailers),
             // Truncated: the status is missing.
             None => Outcome::TRANSIENT,
         }
@@ -156,7 +167,9 @@ impl<'a> Head<'a> {
 
 /// Judges calls by a function of the response's head; errors as [`HttpClassify`] does.
 ///
-/// The family's own refusals are recognised before the function is asked.
+/// The family's own refusals are recognised before the function is asked; and what it calls transient or overload is
+/// [`Permanent`](Outcome::Permanent) where a server or an inner stack says that another attempt is no use, as for
+/// [`HttpClassify`].
 ///
 /// ```
 /// use resilience_core::Outcome;
@@ -192,10 +205,13 @@ where
     E: 'static,
     F: Fn(&Head<'_>) -> Outcome + Clone,
 {
-    type Call = Self;
+    type Call = HeadVerdict<F>;
 
-    fn start(&self, _: &Request<ReqB>) -> Self {
-        self.clone()
+    fn start(&self, req: &Request<ReqB>) -> HeadVerdict<F> {
+        HeadVerdict {
+            judge: self.0.clone(),
+            retries: Handle::of(req),
+        }
     }
 
     fn deadline(&self, req: &Request<ReqB>) -> Option<Deadline> {
@@ -203,18 +219,36 @@ where
     }
 }
 
-impl<B, E, F> Verdict<Response<B>, E> for ByHead<F>
+/// Judges one call by a function of the response's head.
+#[derive(Clone)]
+pub struct HeadVerdict<F> {
+    judge: F,
+    retries: Handle,
+}
+
+impl<F> fmt::Debug for HeadVerdict<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("HeadVerdict")
+    }
+}
+
+impl<B, E, F> Verdict<Response<B>, E> for HeadVerdict<F>
 where
     E: 'static,
     F: Fn(&Head<'_>) -> Outcome,
 {
     fn response(&mut self, res: &Response<B>) -> Option<Outcome> {
         let head = Head::of(res);
-        Some(head.refusal().unwrap_or_else(|| (self.0)(&head)))
+        let judged = || self.retries.at_head((self.judge)(&head), &head);
+        Some(head.refusal().unwrap_or_else(judged))
     }
 
     fn error(&mut self, error: &E) -> Outcome {
         by_error(error)
+    }
+
+    fn exhausted(&mut self, result: &mut Result<Response<B>, E>) {
+        self.retries.exhausted(result);
     }
 }
 
@@ -229,7 +263,7 @@ macro_rules! at_the_head {
     )+};
 }
 
-at_the_head!({F} ByHead<F>, {F} ByResult<F>, Errors, TypedErrors);
+at_the_head!({F} HeadVerdict<F>, {F} ByResult<F>, Errors, TypedErrors);
 
 fn by_status(head: &Head<'_>) -> Outcome {
     match head.status {
@@ -263,13 +297,10 @@ fn by_grpc_head(head: &Head<'_>) -> Option<Outcome> {
     })
 }
 
-/// Judges a gRPC status, with the pushback in the headers or trailers beside it.
+/// Judges a gRPC status, with the delay in the headers or trailers beside it.
 fn by_grpc_code(code: GrpcCode, beside: &HeaderMap) -> Outcome {
     let outcome = by_bare_code(code);
     match (outcome, pushback(beside)) {
-        (Outcome::Transient { .. } | Outcome::Overload { .. }, Some(Pushback::Stop)) => {
-            Outcome::Permanent
-        }
         (Outcome::Transient { .. }, Some(Pushback::Wait(delay))) => Outcome::Transient {
             retry_after: Some(delay),
         },
@@ -280,7 +311,7 @@ fn by_grpc_code(code: GrpcCode, beside: &HeaderMap) -> Outcome {
     }
 }
 
-fn by_bare_code(code: GrpcCode) -> Outcome {
+pub(crate) fn by_bare_code(code: GrpcCode) -> Outcome {
     match code {
         GrpcCode::Unavailable | GrpcCode::DeadlineExceeded => Outcome::TRANSIENT,
         GrpcCode::ResourceExhausted => Outcome::OVERLOAD,
@@ -302,7 +333,8 @@ fn by_error<E: 'static>(error: &E) -> Outcome {
     #[cfg(feature = "tonic")]
     if let Some(status) = resilience_core::find_cause::<tonic::Status>(error) {
         let code = GrpcCode::from_number(status.code().into());
-        return by_grpc_code(code, status.metadata().as_ref());
+        let beside = status.metadata().as_ref();
+        return settle(by_grpc_code(code, beside), is_final(beside));
     }
     chain::judge(error)
 }

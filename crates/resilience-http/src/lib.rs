@@ -50,6 +50,7 @@ mod chain;
 mod classify;
 #[cfg(feature = "timeout")]
 mod deadline;
+mod exhausted;
 #[cfg(feature = "fallback")]
 mod fallback;
 mod layer;
@@ -73,13 +74,16 @@ pub use caller::{
 };
 #[cfg(feature = "tls")]
 pub use caller::{ByCertificate, CertificateKey, PeerCertificate, TlsPeer};
-pub use classify::{ByHead, EndVerdict, Head, HttpClassify, HttpVerdict, by_head};
+pub use classify::{ByHead, EndVerdict, Head, HeadVerdict, HttpClassify, HttpVerdict, by_head};
 #[cfg(feature = "tower-http")]
 pub use classify::{FromTowerHttp, TowerHttpVerdict, from_tower_http};
 #[cfg(feature = "timeout")]
 pub use deadline::{
     DeadlineBody, HttpAnswer, HttpDeadline, SendDeadline, SendDeadlineFuture, SendDeadlineLayer,
     format_grpc_timeout, format_millis, parse_grpc_timeout, parse_millis,
+};
+pub use exhausted::{
+    Exhausted, ExhaustedBody, ExhaustedFuture, ExhaustedLayer, InnerRetries, RetriesExhausted,
 };
 #[cfg(feature = "fallback")]
 pub use fallback::{Degraded, FailedResponse, FallbackBody, HttpMark};
@@ -90,7 +94,7 @@ pub use pass_on::pass_on;
 pub use priority::priority;
 pub use protocol::{GrpcCode, Protocol};
 pub use refusal::{Respond, grpc_code, http_status, refusal};
-pub use replay::{Attempt, HttpReplay, KeptRequest, ReplayBody};
+pub use replay::{Attempt, HttpReplay, KeptRequest, NoRetry, ReplayBody};
 #[cfg(feature = "tonic")]
 pub use status::{AsStatus, StatusError};
 #[cfg(feature = "timeout")]

@@ -1,7 +1,7 @@
 //! Classifiers that were written for `tower-http`.
 
 use super::{Head, by_bare_code, by_error, by_status};
-use crate::{EndVerdict, GrpcCode, Pushback, pushback, retry_after};
+use crate::{EndVerdict, GrpcCode, Pushback, exhausted::Handle, pushback, retry_after};
 use http::{Extensions, HeaderMap, Request, Response, StatusCode};
 use resilience_core::{Classify, Deadline, Outcome, Rejected, Verdict};
 use std::{any::Any, error::Error, fmt};
@@ -24,9 +24,10 @@ use tower_http::classify::{
 /// a permanent failure. A `CANCELLED` is ignored.
 ///
 /// A class knows nothing of headers and little of errors, so this is added to transient failures and overload that
-/// bring no advice of their own: the delay of `Retry-After` or `grpc-retry-pushback-ms` (a negative pushback makes the
-/// failure permanent); and that a connection could not be made ([`Outcome::Unsent`]). The family's own refusals, as an
-/// error or in the response's extensions, are recognised before the classifier is asked.
+/// bring no advice of their own: the delay of `Retry-After` or `grpc-retry-pushback-ms`; and that a connection could not be
+/// made ([`Outcome::Unsent`]). What says that another attempt is no use makes both permanent, as for
+/// [`HttpClassify`](crate::HttpClassify). The family's own refusals, as an error or in the response's extensions, are
+/// recognised before the classifier is asked.
 ///
 /// Errors must implement [`Display`](fmt::Display): the classifiers want to read them. When a body breaks off, they get
 /// an error that says no more than that.
@@ -105,6 +106,7 @@ where
         TowerHttpVerdict {
             stage: Stage::Head(self.classifier.make_classifier(req)),
             outcome: self.outcome.clone(),
+            retries: Handle::of(req),
         }
     }
 
@@ -117,6 +119,7 @@ where
 pub struct TowerHttpVerdict<C, S, F> {
     stage: Stage<C, S>,
     outcome: F,
+    retries: Handle,
 }
 
 enum Stage<C, S> {
@@ -167,7 +170,8 @@ where
             ClassifiedResponse::Ready(Ok(())) => Some(Outcome::Success),
             ClassifiedResponse::Ready(Err(class)) => {
                 let outcome = (self.outcome)(class);
-                Some(advised(outcome, Some(head.status), head.headers))
+                let outcome = advised(outcome, Some(head.status), head.headers);
+                Some(self.retries.at_head(outcome, &head))
             }
             ClassifiedResponse::RequiresEos(end) => {
                 self.stage = Stage::End(end);
@@ -189,6 +193,10 @@ where
             outcome => outcome,
         }
     }
+
+    fn exhausted(&mut self, result: &mut Result<Response<B>, E>) {
+        self.retries.exhausted(result);
+    }
 }
 
 impl<C, S, F> EndVerdict for TowerHttpVerdict<C, S, F>
@@ -204,7 +212,10 @@ where
         match (end.classify_eos(trailers), trailers) {
             (Ok(()), _) => Outcome::Success,
             (Err(class), None) => (self.outcome)(class),
-            (Err(class), Some(trailers)) => advised((self.outcome)(class), None, trailers),
+            (Err(class), Some(trailers)) => {
+                let outcome = advised((self.outcome)(class), None, trailers);
+                self.retries.at_end(outcome, trailers)
+            }
         }
     }
 
@@ -271,9 +282,8 @@ fn advised(outcome: Outcome, status: Option<StatusCode>, headers: &HeaderMap) ->
         outcome => return outcome,
     };
     let delay = match pushback(headers) {
-        Some(Pushback::Stop) => return Outcome::Permanent,
         Some(Pushback::Wait(delay)) => Some(delay),
-        None => retry_after(headers),
+        Some(Pushback::Stop) | None => retry_after(headers),
     };
     // To be unavailable, and to know for how long, is to have too much to do.
     let overload = delay.is_some() && status == Some(StatusCode::SERVICE_UNAVAILABLE);

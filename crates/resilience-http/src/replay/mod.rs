@@ -27,6 +27,7 @@ const PREVIOUS_ATTEMPTS: HeaderName = HeaderName::from_static("grpc-previous-rpc
 /// | gRPC, where the status decides ([gRFC A6](https://github.com/grpc/proposal/blob/master/A6-client-retries.md)) | likewise |
 /// | for which [`allow_if`](Self::allow_if) is true | likewise |
 /// | for which [`deny_if`](Self::deny_if) is true, whatever is said above | as any other |
+/// | with [`NoRetry`] in its extensions, whatever is said here | never |
 /// | any other | when it was provably never sent, as long as nothing of its body has been read |
 ///
 /// # Bodies
@@ -74,6 +75,21 @@ type Ask = Arc<dyn Fn(&Parts) -> bool + Send + Sync>;
 /// In the extensions of a request that is sent again: the number of the attempt, from 2.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Attempt(pub u32);
+
+/// In the extensions of a request: it is sent once, whatever its method and however the attempt ends.
+///
+/// [`HttpReplay`] reads it, and then keeps nothing of the request: no retry follows, and no fallback asks another service.
+/// Fallbacks that need no request still answer.
+///
+/// ```
+/// use http::Request;
+/// use resilience_http::NoRetry;
+///
+/// let mut req = Request::new(());
+/// req.extensions_mut().insert(NoRetry);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NoRetry;
 
 impl HttpReplay {
     /// Knows gRPC requests by their content type.
@@ -213,7 +229,7 @@ impl<B: Body> Replay<Request<B>> for HttpReplay {
     type Kept = KeptRequest<B>;
 
     fn first(&self, req: Request<B>, repeatable: bool) -> (Self::Inner, Option<Self::Kept>) {
-        if !repeatable {
+        if !repeatable || req.extensions().get::<NoRetry>().is_some() {
             return (req.map(ReplayBody::plain), None);
         }
         let (head, body) = req.into_parts();
