@@ -3,8 +3,8 @@
 #![cfg(all(feature = "metrics", not(resilience_loom)))]
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, Recorder, SharedString, Unit};
-use resilience_core::BoxError;
-use resilience_timeout::{Kind, TimeoutLayer};
+use resilience_core::{BoxError, Deadline};
+use resilience_timeout::{Carry, DeadlineLayer, Kind, MalformedDeadline, TimeoutLayer};
 use std::{
     collections::BTreeMap,
     future::{pending, ready},
@@ -87,6 +87,65 @@ async fn expired_timeouts_are_counted_by_kind() {
             expired("idle", 1),
             expired("ready", 1),
             expired("total", 1),
+        ]
+    );
+}
+
+/// States nothing, zero, or nonsense.
+#[derive(Clone, Copy)]
+struct By(Option<&'static str>);
+
+impl Carry<bool> for By {
+    fn stated(&self, _: &bool) -> Result<Option<Duration>, MalformedDeadline> {
+        match self.0 {
+            None => Ok(None),
+            Some("0") => Ok(Some(Duration::ZERO)),
+            Some(value) => Err(MalformedDeadline::new("ms", value, "a number")),
+        }
+    }
+
+    fn carried(&self, _: &bool) -> Option<Deadline> {
+        None
+    }
+
+    fn carry(&self, _: &mut bool, _: Deadline) {}
+}
+
+#[tokio::test(start_paused = true)]
+async fn deadlines_are_counted_by_what_became_of_the_call() {
+    let max = Duration::from_millis(10);
+    let layer = DeadlineLayer::builder("api").max(max).build().unwrap();
+    let seen = Seen::default();
+    layer.bind_recorder(&seen);
+    let call = |stated, hang| {
+        let layer = layer.clone().carry(By(stated));
+        let inner = service_fn(|hang: bool| async move {
+            if hang {
+                pending().await
+            } else {
+                ready(Ok::<_, BoxError>(())).await
+            }
+        });
+        layer.layer(inner).oneshot(hang)
+    };
+    call(None, false).await.unwrap();
+    for _ in 0..2 {
+        call(None, true).await.unwrap_err();
+    }
+    for _ in 0..3 {
+        call(Some("0"), false).await.unwrap_err();
+    }
+    for _ in 0..4 {
+        call(Some("soon"), false).await.unwrap_err();
+    }
+    let counted = |name: &str, count| (format!("resilience_deadline_{name}"), count);
+    assert_eq!(
+        seen.values(),
+        [
+            counted("exceeded_total{policy=api,kind=body}", 0),
+            counted("exceeded_total{policy=api,kind=head}", 2),
+            counted("malformed_total{policy=api}", 4),
+            counted("refused_total{policy=api}", 3),
         ]
     );
 }
