@@ -627,7 +627,7 @@ mod deadlines {
         let (turnstile, inner) = (Turnstile::default(), Inner::new());
         let mut call = call(&turnstile, &inner);
         assert_pending!(call.poll());
-        advance(TENTH - TICK).await;
+        advance(Duration::from_millis(99)).await;
         assert!(!call.is_woken());
         advance(TICK).await;
         assert!(call.is_woken(), "long before the maximum wait");
@@ -681,8 +681,8 @@ mod deadlines {
     #[tokio::test(start_paused = true)]
     async fn the_maximum_wait_still_counts() {
         let (turnstile, inner) = (Turnstile::default(), Inner::new());
-        let later = Deadline::within(MAX_WAIT * 2);
-        let layer = turnstile.layer().classify(Until(later));
+        let two_seconds = Deadline::within(MAX_WAIT * 2);
+        let layer = turnstile.layer().classify(Until(two_seconds));
         let mut call = task::spawn(layer.layer(inner.clone()).oneshot(1));
         assert_pending!(call.poll());
         advance(MAX_WAIT).await;
