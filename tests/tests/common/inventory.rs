@@ -33,10 +33,11 @@ pub(crate) fn reply(product: &str, count: u32) -> StockReply {
 
 #[tonic::async_trait]
 impl Inventory for Stock {
-    /// `lost` fails in the head, `hang` never answers, everything else is there.
+    /// `lost` fails in the head, `hang` never answers, `missing` is not there, everything else is.
     async fn stock(&self, req: Request<StockRequest>) -> Result<Response<StockReply>, Status> {
         match &*req.into_inner().product {
             "lost" => Err(Status::unavailable("lost")),
+            "missing" => Err(Status::not_found("missing")),
             "hang" => std::future::pending().await,
             product => Ok(Response::new(reply(product, 1))),
         }

@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
 pub(crate) mod inventory;
+pub(crate) mod record;
+pub(crate) mod stacks;
 
 use axum::{Router, body::Body};
 use bytes::Bytes;

@@ -1,0 +1,110 @@
+//! The full stacks, each put together in one place.
+
+use axum::body::Body;
+use http::{Request, Response};
+use resilience_stack::{
+    core::Exempt,
+    http::{AtEnd, BodyTimeoutLayer, HttpClassify, HttpTimeout, Respond},
+    prelude::*,
+};
+use std::{sync::Arc, time::Duration};
+use tower::{
+    Service, ServiceBuilder, service_fn,
+    util::{BoxCloneService, ServiceExt},
+};
+
+/// A client. Bodies are boxed, so that every client has this type, with a stack around it or without.
+pub(crate) type Client = BoxCloneService<Request<Body>, Response<Body>, BoxError>;
+
+/// Longer than any test.
+const LONG: Duration = Duration::from_secs(60);
+
+/// What admits calls in a stack, in a configuration that admits all that the tests send.
+pub(crate) struct Policies {
+    limit: RateLimit,
+    bulkhead: Bulkhead,
+    breaker: Breaker,
+}
+
+type Limits = (RateLimit, Bulkhead, Breaker);
+
+impl Policies {
+    pub(crate) fn new(name: &'static str) -> Self {
+        let quota = Quota::per_second(100_000);
+        let limit = RateLimit::builder(name).quota(quota);
+        let breaker = Breaker::builder(name).count_window(1_000);
+        Self {
+            limit: limit.build().unwrap(),
+            bulkhead: Bulkhead::new(name, 100).unwrap(),
+            breaker: breaker.build().unwrap(),
+        }
+    }
+
+    fn all(&self) -> Limits {
+        let Self {
+            limit,
+            bulkhead,
+            breaker,
+        } = self;
+        (limit.clone(), bulkhead.clone(), breaker.clone())
+    }
+
+    /// Waits until no call is in flight, and says how many have been watched: all of them were successes.
+    pub(crate) async fn watched(&self) -> u64 {
+        self.bulkhead.drained().await;
+        let seen = self.breaker.snapshot();
+        assert_eq!((seen.failures, seen.consecutive_failures), (0, 0));
+        seen.calls
+    }
+}
+
+/// The full stack of a client: fallback → retry → rate limit → bulkhead → breaker → attempt timeout.
+pub(crate) fn client(policies: &Policies, inner: Client) -> Client {
+    let other =
+        service_fn(|_| async { Err::<Response<Body>, _>(BoxError::from("the other was asked")) });
+    let stack = ServiceBuilder::new()
+        .layer(FallbackLayer::service("client", other).http())
+        .layer(RetryLayer::builder("client").build().unwrap().http())
+        .layer(GuardLayer::new(policies.all()).http())
+        .layer(
+            TimeoutLayer::new("client", LONG)
+                .and_then(|limit| limit.http().body_idle(LONG))
+                .unwrap(),
+        )
+        .map_request(|req: Request<_>| req.map(Body::new))
+        .service(inner);
+    boxed(stack)
+}
+
+/// The full stack of a server, see [`server`]. A tuple of layers is a layer; the first is the outermost.
+pub(crate) type Server<B> = (
+    GuardLayer<Exempt<Arc<Limits>, fn(&Request<B>) -> bool>, HttpClassify, AtEnd, Respond>,
+    TimeoutLayer<HttpTimeout<Respond>>,
+);
+
+/// The full stack of a server: rate limit → bulkhead → breaker → timeout, each of which answers with a response.
+pub(crate) fn server<B>(policies: &Policies) -> Server<B> {
+    let timeout = TimeoutLayer::new("server", LONG).unwrap();
+    (
+        GuardLayer::new(policies.all())
+            .http()
+            .respond()
+            .exempt(|req| req.uri().path() == "/health"),
+        timeout.http().respond(),
+    )
+}
+
+/// Gives a client the type that all of them have.
+pub(crate) fn boxed<S, B>(client: S) -> Client
+where
+    S: Service<Request<Body>, Response = Response<B>, Error: Into<BoxError>, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+    B: http_body::Body<Data = bytes::Bytes, Error: Into<BoxError>> + Send + 'static,
+{
+    client
+        .map_response(|res: Response<B>| res.map(Body::new))
+        .map_err(Into::into)
+        .boxed_clone()
+}
