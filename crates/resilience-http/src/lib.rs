@@ -11,6 +11,7 @@
 //! | [`Respond`], `AsStatus` (feature `tonic`) | refusals as responses, and as tonic statuses |
 //! | [`ByAddr`], [`ByHeader`], `ByCertificate` (feature `tls`) | who is calling: keys for limits per caller |
 //! | [`HttpReplay`] | requests that can be sent again, bodies included |
+//! | `Client` (feature `client`) | a pooled client that has all of this around it |
 //! | [`HttpLayer`], [`RespondLayer`] | `.http()` and `.grpc()` on every layer, `.respond()` on those that answer calls themselves, which put these together |
 //!
 //! On a `Router` of axum, one layer with everything that protects it; health probes pass:
@@ -48,6 +49,8 @@ mod body;
 mod caller;
 mod chain;
 mod classify;
+#[cfg(feature = "client")]
+pub mod client;
 #[cfg(feature = "timeout")]
 mod deadline;
 mod exhausted;
@@ -77,6 +80,8 @@ pub use caller::{ByCertificate, CertificateKey, PeerCertificate, TlsPeer};
 pub use classify::{ByHead, EndVerdict, Head, HeadVerdict, HttpClassify, HttpVerdict, by_head};
 #[cfg(feature = "tower-http")]
 pub use classify::{FromTowerHttp, TowerHttpVerdict, from_tower_http};
+#[cfg(feature = "client")]
+pub use client::Client;
 #[cfg(feature = "timeout")]
 pub use deadline::{
     DeadlineBody, HttpAnswer, HttpDeadline, SendDeadline, SendDeadlineFuture, SendDeadlineLayer,
