@@ -22,19 +22,19 @@
 //! # }
 //! ```
 //!
-//! On an axum `Router` or a tonic server, answer with 504 or `DEADLINE_EXCEEDED`, and bound silences of the body
-//! too: `resilience_http` has `.http().respond()` and `.body_idle(…)`.
+//! On an axum `Router` or a tonic server, answer with 504 or `DEADLINE_EXCEEDED`, and bound the body too:
+//! `resilience_http` has `.http().respond()`, `.body_idle(…)` and `.body_total(…)`.
 //!
 //! # What it does
 //!
 //! | | |
 //! |---|---|
-//! | readiness | the inner service's, not bounded: waiting there is the business of an outer layer |
+//! | readiness | the inner service's, not bounded: waiting there is the business of an outer layer; or [covered](#readiness) |
 //! | call | the inner future is polled first; a response that is there at once costs no timer and no clock read |
 //! | the limit | runs from the first time that the inner future is pending; timers tick in milliseconds |
 //! | time is up | the inner future is dropped, then the caller gets a [`TimedOut`] or an answer, in the same poll |
 //! | both at once | the response wins |
-//! | drop | drops the inner call and the timer |
+//! | drop | drops the inner call, or what waits to be sent, and the timer |
 //! | clone | of the layer: the same limit and metrics; of the service: its own inner service |
 //!
 //! The timer is tokio's: when a response is not there at once, the call must run in a runtime with its time
@@ -42,10 +42,22 @@
 //!
 //! Bounded is the *response*: for HTTP its head. The body may go on for as long as it likes.
 //!
+//! A request may bring a limit of its own, in place of the layer's: [`OnTimeout::limit`] says which. Over HTTP, that is
+//! `resilience_http::AttemptTimeout` in its extensions.
+//!
+//! # Readiness
+//!
+//! With [`cover_readiness`](TimeoutLayer::cover_readiness), the limit is for becoming ready and for the response, together.
+//! The layer is always ready then, and takes a clone of the inner service for each call. A request whose service was not
+//! ready in time is never sent: the [`TimedOut`], of [`Kind::Ready`], has a refusal for its source, so that classifiers take
+//! it for one ([`Reason::NotReady`]). A breaker outside does not count it, and a retry may repeat it, whatever it is.
+//!
+//! [`Reason::NotReady`]: resilience_core::Reason::NotReady
+//!
 //! # Where it belongs
 //!
-//! *Inside* the circuit breaker and the retry: it bounds one attempt. A [`TimedOut`] is a failure of the
-//! dependency, not a refusal, and so the breaker counts a dependency that hangs, and the retry makes another
+//! *Inside* the circuit breaker and the retry: it bounds one attempt. A [`TimedOut`] of a call that was made is a failure
+//! of the dependency, not a refusal, and so the breaker counts a dependency that hangs, and the retry makes another
 //! attempt.
 //!
 //! # What the caller gets
@@ -55,9 +67,9 @@
 //!
 //! # Metrics
 //!
-//! With the feature `metrics`: `resilience_timeout_expired_total{policy, kind}`; `kind` is `head` for a response
-//! that did not come, `idle` for a body that stood still. With the feature `tracing`, an event at debug level for
-//! each.
+//! With the feature `metrics`: `resilience_timeout_expired_total{policy, kind}`; `kind` is `ready` for a service
+//! that did not become ready, `head` for a response that did not come, `idle` for a body that stood still, `total` for one
+//! that did not come to its end. With the feature `tracing`, an event at debug level for each.
 
 mod machine;
 

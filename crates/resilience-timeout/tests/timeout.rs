@@ -3,8 +3,8 @@
 #![cfg(not(resilience_loom))]
 
 use proptest::prelude::*;
-use resilience_core::{BothFailed, BoxError, Outcome, Reason, Rejected};
-use resilience_timeout::{Kind, TimedOut, TimeoutLayer};
+use resilience_core::{BothFailed, BoxError, MapErr, Outcome, Reason, Rejected, config::LONGEST};
+use resilience_timeout::{Kind, OnTimeout, TimedOut, TimeoutLayer};
 use std::{
     cell::Cell,
     convert::Infallible,
@@ -325,6 +325,89 @@ async fn a_clone_has_the_same_limit() {
     let before = resilience_core::clock::now();
     assert!(is_timeout(&service.clone().oneshot(1).await.unwrap_err()));
     assert_eq!(resilience_core::clock::now() - before, LIMIT);
+}
+
+/// Requests bring their limit along; boxes errors otherwise.
+#[derive(Clone)]
+struct OwnLimit;
+
+impl<E: Into<BoxError>> MapErr<E> for OwnLimit {
+    type Error = BoxError;
+
+    fn map_err(&self, error: E) -> BoxError {
+        error.into()
+    }
+}
+
+impl<Res, E: Into<BoxError>> OnTimeout<Option<Duration>, Res, E> for OwnLimit {
+    type Response = Res;
+    type Kept = ();
+
+    fn limit(&self, req: &Option<Duration>) -> Option<Duration> {
+        *req
+    }
+
+    fn keep(&self, _: &Option<Duration>) {}
+
+    fn in_time(&self, res: Res) -> Res {
+        res
+    }
+
+    fn too_late(&self, (): (), why: TimedOut) -> Result<Res, BoxError> {
+        Err(why.into())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_may_bring_its_own_limit() {
+    let hang = service_fn(|_: Option<Duration>| pending::<Result<(), BoxError>>());
+    let once_ready = layer().on_timeout(OwnLimit).layer(hang);
+    let covering = layer().cover_readiness().on_timeout(OwnLimit).layer(hang);
+    let shorter = LIMIT / 5;
+    let table = [
+        (None, LIMIT),
+        (Some(shorter), shorter),
+        (Some(LIMIT * 5), LIMIT * 5),
+        (Some(LONGEST), LONGEST),
+        (Some(LONGEST + TICK), LONGEST),
+        (Some(Duration::MAX), LONGEST),
+    ];
+    let now = resilience_core::clock::now;
+    for (own, limit) in table {
+        let expected = TimedOut::new(Kind::Head, "inventory", limit);
+        let start = now();
+        let error = once_ready.clone().oneshot(own).await.unwrap_err();
+        assert_eq!(TimedOut::find(&*error), Some(&expected));
+        assert_eq!(now() - start, limit);
+        let error = covering.clone().oneshot(own).await.unwrap_err();
+        assert_eq!(TimedOut::find(&*error), Some(&expected));
+        assert_eq!(now() - start, limit * 2);
+    }
+}
+
+/// Outside of any runtime, where making a timer panics.
+#[test]
+fn a_limit_of_zero_is_up_when_the_call_is_first_pending() {
+    let zero = Some(Duration::ZERO);
+    let expected = TimedOut::new(Kind::Head, "inventory", Duration::ZERO);
+    let hang = service_fn(|_| pending::<Result<(), BoxError>>());
+    let service = layer().on_timeout(OwnLimit).layer(hang);
+    let error = assert_ready_err!(task::spawn(service.oneshot(zero)).poll());
+    assert_eq!(TimedOut::find(&*error), Some(&expected));
+
+    let prompt = service_fn(|_| ready(Ok::<_, BoxError>(7)));
+    let service = layer().on_timeout(OwnLimit).layer(prompt);
+    assert_eq!(
+        assert_ready_ok!(task::spawn(service.oneshot(zero)).poll()),
+        7
+    );
+
+    let (unready, mut handle) = mock::pair::<Option<Duration>, ()>();
+    handle.allow(0);
+    let covering = layer().cover_readiness().on_timeout(OwnLimit);
+    let error = assert_ready_err!(task::spawn(covering.layer(unready).oneshot(zero)).poll());
+    let expected = TimedOut::new(Kind::Ready, "inventory", Duration::ZERO);
+    assert_eq!(TimedOut::find(&*error), Some(&expected));
 }
 
 /// The timeout inside of a policy: the policy sees a failure of the dependency.

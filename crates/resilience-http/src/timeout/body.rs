@@ -77,6 +77,9 @@ impl<B> Projected<'_, B> {
         let idle_at = self.idle_at.unwrap_or(Timestamp::MAX);
         let total_at = self.total_at.unwrap_or(Timestamp::MAX);
         let wake_at = idle_at.min(total_at);
+        if wake_at == Timestamp::MAX {
+            return Poll::Pending;
+        }
 
         match self.timer.as_mut().as_pin_mut() {
             None => self.timer.set(Some(sleep_until(clock::instant(wake_at)))),
