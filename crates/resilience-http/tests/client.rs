@@ -305,6 +305,11 @@ mod retries {
         let post = client.post(&uri, "body").idempotency_key("7");
         assert_eq!(post.send().await.unwrap().status(), 200);
         assert_eq!(calls.load(Ordering::Relaxed), 3);
+
+        let (uri, calls) = flaky(&[503], &[]).await;
+        let res = client.get(&uri).no_retry().send().await.unwrap();
+        assert_eq!(res.status(), 503);
+        assert_eq!(calls.load(Ordering::Relaxed), 1);
     }
 
     #[tokio::test]

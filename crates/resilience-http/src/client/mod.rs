@@ -1,4 +1,71 @@
-//! A pooled client with the layers around it: docs below.
+//! An HTTP client for those who do not want to assemble a stack: hyper-util's pooled client with the layers around it.
+//!
+//! ```
+//! use resilience_http::{Client, client::{Error, error_for_status}};
+//! use std::time::Duration;
+//!
+//! # fn build() -> Result<Client, resilience_core::ConfigError> {
+//! let client = Client::builder("shop")
+//!     .timeout(Duration::from_secs(5))
+//!     .attempt_timeout(Duration::from_secs(1))
+//!     .on_error(|event| eprintln!("{}: {}", event.attempt.origin, event.error))
+//!     .build()?;
+//! # Ok(client)
+//! # }
+//!
+//! async fn stock(client: &Client, sku: u64) -> Result<String, Error> {
+//!     let response = client
+//!         .get(format!("http://shop.example/stock/{sku}"))
+//!         .header("accept", "text/plain")
+//!         .send()
+//!         .await?;
+//!     error_for_status(response)?.into_body().text().await
+//! }
+//! # let _ = (build(), stock);
+//! ```
+//!
+//! # The stack
+//!
+//! Outermost first. What may be set, with defaults, units and ranges, stands at the [`ClientBuilder`].
+//!
+//! | layer | |
+//! |---|---|
+//! | fallback, if there is one | answers in place of failures, refusals included |
+//! | deadline | of the whole call; shorter for a request that says so |
+//! | retry | of what may be repeated, with backoff, within one budget for all hosts |
+//! | hooks | are told of each attempt |
+//! | bulkhead and breaker of the host | a host is scheme, name and port: [`Origin`]; held to the end of the response's body |
+//! | attempt timeout | to the head of the response; then bounds the silences in its body |
+//! | deadline header | tells the server how much time is left |
+//! | hyper-util's client | HTTP/1 and HTTP/2, connections kept for the next call |
+//!
+//! | | |
+//! |---|---|
+//! | `poll_ready` | always ready |
+//! | `call`, [`send`](Client::send) | make a future; nothing happens before it is polled, and the time counts from then |
+//! | dropping the future, or the body of the response | gives the call up: over HTTP/1 its connection is closed; places in bulkheads, and retries that were not made, come back |
+//! | `clone` | the same client: connections, breakers, bulkheads, budget |
+//!
+//! A response is a response, whatever its status: [`error_for_status`] makes an error of those from 400. Every response has
+//! the [`Target`] that it answers in its extensions.
+//!
+//! # Connections that were closed meanwhile
+//!
+//! A server may close an idle connection in the very moment that the client gives it a request. Where hyper hands the request
+//! back unsent, it is sent again at once, without a backoff: once for each attempt, whatever the method, within the
+//! budget. hyper-util's own way, which is to repeat without a limit and without a word, is switched off. Where a part of the
+//! request was written when the connection went away, nobody knows whether the server has seen it: that is a failure like any
+//! other, and repeated if the request may be.
+//!
+//! # What is not in here
+//!
+//! Redirects, cookies, proxies and compression. A queue: calls beyond the limit of a host are refused; for a
+//! [`QueueLayer`](resilience_core::QueueLayer), and other orders than this one, put a stack together from the layers.
+//!
+//! # TLS
+//!
+//! With the feature `client-rustls`: rustls with the cryptography of `ring`, TLS 1.2 and 1.3; HTTP/2 where the server offers
+//! it. Without the feature, `https` is an error that says so.
 
 mod body;
 mod builder;

@@ -1,5 +1,5 @@
 use super::{Body, Client, Error, ResponseFuture};
-use crate::AttemptTimeout;
+use crate::{AttemptTimeout, NoRetry};
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use resilience_core::{Deadline, config};
 use std::time::Duration;
@@ -90,10 +90,12 @@ impl RequestBuilder {
 
     /// How long one attempt may take, up to the head of its response, in place of what the client says.
     pub fn attempt_timeout(self, timeout: Duration) -> Self {
-        self.with(|request| {
-            request.extensions_mut().insert(AttemptTimeout(timeout));
-            Ok(())
-        })
+        self.extension(AttemptTimeout(timeout))
+    }
+
+    /// Sends the request once, whatever comes of it: see [`NoRetry`].
+    pub fn no_retry(self) -> Self {
+        self.extension(NoRetry)
     }
 
     /// Puts a value into the extensions of the request.
