@@ -1,15 +1,27 @@
 //! Nested stacks: what has been retried is not retried again further out.
+#![cfg(all(feature = "retry", feature = "tower-http"))]
 
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Empty, Full, StreamBody};
-use resilience_core::{BoxError, Classify, Deadline, Outcome, Reason, Rejected, Verdict};
-use resilience_http::{
-    EndVerdict, ExhaustedLayer, HttpClassify, InnerRetries, Protocol, RetriesExhausted, by_head,
-    from_tower_http, pass_on, refusal,
+use proptest::{collection::vec, option, prelude::*, sample::select};
+use resilience_core::{
+    Backoff, BoxError, Classify, Deadline, Outcome, Reason, Rejected, Verdict, clock,
 };
-use std::{convert::Infallible, time::Duration};
+use resilience_http::{
+    EndVerdict, ExhaustedLayer, HttpClassify, HttpLayer, InnerRetries, Protocol, RetriesExhausted,
+    by_head, from_tower_http, pass_on, refusal,
+};
+use resilience_retry::RetryLayer;
+use std::{
+    convert::Infallible,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU32, Ordering::SeqCst},
+    },
+    time::Duration,
+};
 use tower::{Layer, ServiceExt, service_fn};
 use tower_http::classify::{GrpcErrorsAsFailures, ServerErrorsAsFailures, SharedClassifier};
 
@@ -319,7 +331,7 @@ async fn a_failing_grpc_answer_pushes_back_in_the_head_or_in_the_trailers() {
 /// A stream may call others until it ends.
 #[tokio::test]
 async fn what_is_exhausted_after_the_head_counts_for_the_trailers() {
-    let retries = std::sync::Arc::new(std::sync::Mutex::new(None));
+    let retries = Arc::new(Mutex::new(None));
     let service = ExhaustedLayer::new().layer(service_fn({
         let retries = retries.clone();
         move |req: Request<()>| {
@@ -400,4 +412,85 @@ fn the_note_and_the_deadline_are_passed_on_together() {
     let mut bare = request("text/plain");
     pass_on(&http::Extensions::new(), bare.extensions_mut());
     assert!(bare.extensions().is_empty());
+}
+
+/// How often, and for how long, retries try in vain, if every answer is this one.
+fn tries(content_type: &'static str, answer: &Response<()>) -> (u32, Duration) {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        let calls = AtomicU32::new(0);
+        let service = service_fn(|_: Request<_>| {
+            calls.fetch_add(1, SeqCst);
+            let res = empty(answer.clone());
+            async { Ok::<_, BoxError>(res) }
+        });
+        let retries = RetryLayer::builder("test")
+            .attempts(4)
+            .backoff(Backoff::constant(Duration::from_millis(100)).unwrap());
+        let service = retries.build().unwrap().http().layer(service);
+        let req = Request::get("/").header("content-type", content_type);
+        let start = clock::now();
+        let req = req.body(Empty::<Bytes>::new()).unwrap();
+        service.oneshot(req).await.unwrap();
+        (calls.into_inner(), clock::now() - start)
+    })
+}
+
+proptest! {
+    /// Whoever writes it, and whatever they write: it ends retries, and delays none.
+    #[test]
+    fn the_header_can_only_take_retries_away(
+        grpc: bool,
+        status in select(vec![200_u16, 404, 408, 429, 500, 502, 503, 504]),
+        code in option::of(0_u8..20),
+        pushback in option::of(any::<i32>()),
+        retry_after in option::of(any::<u32>()),
+        values in vec(vec(any::<u8>(), 0..20), 1..4),
+    ) {
+        let content_type = if grpc { GRPC } else { "text/plain" };
+        let mut answer = response(status, &[]);
+        if let Some(code) = code {
+            answer.headers_mut().insert("grpc-status", u16::from(code).into());
+        }
+        if let Some(millis) = pushback {
+            answer.headers_mut().insert(PUSHBACK, millis.into());
+        }
+        if let Some(seconds) = retry_after {
+            answer.headers_mut().insert("retry-after", seconds.into());
+        }
+        let without = tries(content_type, &answer);
+        let mut signed = 0;
+        for value in values {
+            if let Ok(value) = HeaderValue::from_bytes(&value) {
+                answer.headers_mut().append("x-retries-exhausted", value);
+                signed += 1;
+            }
+        }
+        let with = tries(content_type, &answer);
+        let expected = if signed > 0 { (1, Duration::ZERO) } else { without };
+        prop_assert_eq!(with, expected);
+        prop_assert!(with <= without);
+    }
+
+    /// A pushback that is not a delay ends them too; one that is bounds the wait, as any advice does.
+    #[test]
+    fn a_pushback_can_add_no_attempt_and_no_unbounded_wait(
+        value in prop_oneof![
+            vec(any::<u8>(), 0..12),
+            any::<i64>().prop_map(|millis| millis.to_string().into_bytes()),
+        ],
+    ) {
+        let mut answer = response(200, &[("grpc-status", "14")]);
+        let (attempts, _) = tries(GRPC, &answer);
+        if let Ok(value) = HeaderValue::from_bytes(&value) {
+            answer.headers_mut().insert(PUSHBACK, value);
+            let (tried, waited) = tries(GRPC, &answer);
+            // The cap of advice, and the backoff on top, before each retry.
+            prop_assert!(tried <= attempts && waited <= 3 * Duration::from_millis(30_100));
+        }
+    }
 }

@@ -101,18 +101,14 @@ impl<C, R> RetryLayer<C, R> {
 impl Shared {
     /// A call is over after so many attempts. Whether its retries are [exhausted](resilience_core::Verdict::exhausted).
     pub(crate) fn ended(&self, attempts: u32, outcome: Outcome, decision: &Decision) -> bool {
-        match decision {
-            Decision::Stop(why) => {
-                self.telemetry.stopped(*why);
-                self.plan.retries() && why.exhausts()
-            }
-            _ => {
-                if attempts > 1 && outcome == Outcome::Success {
-                    self.telemetry.recovered();
-                }
-                false
-            }
+        if let Decision::Stop(why) = decision {
+            self.telemetry.stopped(*why);
+            return self.plan.retries() && why.exhausts();
         }
+        if attempts > 1 && outcome == Outcome::Success {
+            self.telemetry.recovered();
+        }
+        false
     }
 
     /// Tells everybody of a retry to come.
