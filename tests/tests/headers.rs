@@ -94,6 +94,21 @@ proptest! {
     fn by_header(data in bytes(&["blue", "\n", "                                                      a"])) {
         fuzz::by_header(&data);
     }
+
+    #[test]
+    fn certificate(data in vec((any::<u8>(), bytes(&["spiffe://a.example/b", "a.example", "*.b.example", ".", "\u{e9}"])), 0..6)) {
+        let names = data.into_iter().map(|(tag, mut name)| {
+            name.truncate(255);
+            let len = u8::try_from(name.len()).unwrap();
+            [vec![tag, len], name].concat()
+        });
+        fuzz::certificate(&names.collect::<Vec<_>>().concat());
+    }
+
+    #[test]
+    fn noise_for_a_certificate(data in vec(any::<u8>(), 0..400)) {
+        fuzz::certificate(&data);
+    }
 }
 
 fn answer(status: StatusCode, headers: &[(&'static str, &str)]) -> Response<Empty<Bytes>> {

@@ -1,4 +1,4 @@
-//! Every header that the family parses, fed with anything at all.
+//! Every header that the family parses, and the certificates of callers, fed with anything at all.
 //!
 //! Each function takes the bytes that a fuzzer came up with, and panics where a promise is broken. The targets in
 //! `fuzz_targets` call them, and so does `tests/tests/headers.rs` with random bytes, on stable Rust. To fuzz, with nightly
@@ -11,8 +11,8 @@
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use resilience_core::{Backoff, BoxError, Classify, Now, Outcome, Timestamp, Verdict};
 use resilience_http::{
-    ByAddr, ByHeader, EndVerdict, GrpcCode, HeaderKey, HttpClassify, PeerAddr, ProxyHeader,
-    Pushback, pushback, retry_after,
+    ByAddr, ByCertificate, ByHeader, CertificateKey, EndVerdict, GrpcCode, HeaderKey, HttpClassify,
+    PeerAddr, PeerCertificate, ProxyHeader, Pushback, pushback, retry_after,
 };
 use resilience_retry::{
     RetryBuilder,
@@ -45,7 +45,7 @@ fn check_wait(outcome: Outcome) {
     let backoff = Backoff::constant(BACKOFF).expect("a backoff");
     let plan = builder.backoff(backoff).plan().expect("a plan");
     let mut now = Now::at(Timestamp::MAX);
-    let mut course = Course::begin(&plan, &mut now);
+    let mut course = Course::begin(&plan, None, &mut now);
     if let Decision::Retry(retry) = course.ended(&plan, outcome, || true, &mut now) {
         let advised = outcome.retry_after().unwrap_or_default().min(ADVICE_CAP);
         assert!(retry.wait >= advised, "{outcome:?}: {:?}", retry.wait);
@@ -288,4 +288,99 @@ pub fn forwarded(data: &[u8]) {
 /// `X-Forwarded-For`, behind one to four trusted proxies.
 pub fn x_forwarded_for(data: &[u8]) {
     behind_proxies(ProxyHeader::XForwardedFor, data);
+}
+
+/// An element of DER: its tag, its length, and what is in it.
+fn der(tag: u8, content: &[&[u8]]) -> Vec<u8> {
+    let content = content.concat();
+    let [high, low] = u16::try_from(content.len())
+        .expect("a short element")
+        .to_be_bytes();
+    let head = match (high, low) {
+        (0, 0..0x80) => vec![tag, low],
+        (0, _) => vec![tag, 0x81, low],
+        _ => vec![tag, 0x82, high, low],
+    };
+    [head, content].concat()
+}
+
+/// A certificate with those subject alternative names, by tag and bytes. Whoever reads it does not check signatures.
+fn certificate_of(names: &[(u8, &[u8])]) -> Vec<u8> {
+    const SEQUENCE: u8 = 0x30;
+    const ALT_NAME: &[u8] = b"\x06\x03\x55\x1d\x11";
+    let empty = der(SEQUENCE, &[]);
+    let names: Vec<_> = names.iter().map(|&(tag, name)| der(tag, &[name])).collect();
+    let extension = {
+        let names = names.iter().map(Vec::as_slice).collect::<Vec<_>>();
+        let names = der(0x04, &[&der(SEQUENCE, &names)]);
+        der(SEQUENCE, &[ALT_NAME, &names])
+    };
+    let extensions = der(0xa3, &[&der(SEQUENCE, &[&extension])]);
+    let (version, serial) = (der(0xa0, &[b"\x02\x01\x02"]), der(0x02, &[b"\x01"]));
+    // Algorithm, issuer, validity, subject, public key.
+    let tbs = [
+        &version,
+        &serial,
+        &empty,
+        &empty,
+        &empty,
+        &empty,
+        &empty,
+        &extensions,
+    ];
+    let tbs = der(SEQUENCE, &tbs.map(Vec::as_slice));
+    der(SEQUENCE, &[&tbs, &empty, &der(0x03, &[b"\0\0"])])
+}
+
+fn certificate_key(leaf: &[u8]) -> CertificateKey {
+    let mut req = Request::new(());
+    req.extensions_mut().insert(PeerCertificate::new(leaf));
+    ByCertificate::new().key(&req)
+}
+
+/// The key by a certificate: one of its own names, or nobody's, whatever is in it.
+pub fn certificate(data: &[u8]) {
+    const DNS: u8 = 0x82;
+    const URI: u8 = 0x86;
+    /// With those of e-mail, addresses and registered numbers: what a name can be.
+    const KINDS: [u8; 5] = [0x81, DNS, URI, 0x87, 0x88];
+
+    // As it is.
+    let key = certificate_key(data);
+    assert_ne!(key, CertificateKey::ABSENT);
+    if let Some(name) = key.name() {
+        let named = |part: &[u8]| part.eq_ignore_ascii_case(name.as_bytes());
+        assert!(data.windows(name.len()).any(named), "{key:?}");
+    }
+
+    // As the names in a certificate: a kind, a length, and the name, again and again.
+    let mut names = Vec::new();
+    let mut rest = data;
+    while let [kind, len, after @ ..] = rest {
+        let (name, after) = after.split_at(after.len().min((*len).into()));
+        let kind = KINDS.get(usize::from(kind % 8)).unwrap_or(kind);
+        names.push((*kind, name));
+        rest = after;
+    }
+    names.truncate(64);
+    let key = certificate_key(&certificate_of(&names));
+    let of = |kind| {
+        let names = names.iter().filter(move |name| name.0 == kind);
+        names.filter_map(|&(_, name)| str::from_utf8(name).ok())
+    };
+    let mut own = of(URI)
+        .map(CertificateKey::uri)
+        .chain(of(DNS).map(CertificateKey::dns));
+    assert!(
+        key == CertificateKey::IRREGULAR || own.any(|own| own == key),
+        "{key:?}"
+    );
+    // A name of no kind ends the list.
+    if names.iter().all(|(kind, _)| KINDS.contains(kind)) {
+        match of(URI).collect::<Vec<_>>()[..] {
+            [] => {}
+            [uri] => assert_eq!(key, CertificateKey::uri(uri)),
+            _ => assert_eq!(key, CertificateKey::IRREGULAR),
+        }
+    }
 }
