@@ -6,6 +6,7 @@
 //! |---|---|
 //! | a dependency is down, and every call waits for it to fail | [`breaker`] |
 //! | a dependency hangs | [`timeout`] |
+//! | work goes on when nobody waits for it any more | [`timeout`], the deadline |
 //! | a slow dependency, or slow handlers, take all the capacity there is | [`bulkhead`] |
 //! | clients send more than they should | [`ratelimit`] |
 //! | you may not send more than so much in any minute | [`ratelimit`], the sliding window |
@@ -14,13 +15,25 @@
 //! | calls fail now and then, and would succeed the next time | [`retry`] |
 //! | a part of the answer is missing, and the rest would be good enough | [`fallback`] |
 //!
-//! # The order of layers
+//! # A stack
 //!
-//! A client, outermost first: fallback → retry → rate limit → bulkhead → breaker → attempt timeout → service. The
-//! timeout is inside the breaker, so that hangs count; retries are outside the breaker, so that each attempt does,
-//! and a retry ends when it opens; the fallback is outside all, so that it catches refusals too.
+//! The order of the layers matters: the [page on order](ordering) has it, with the reasons. There are two ways to it, and the
+//! parts are the same in both.
 //!
-//! A server: rate limit → bulkhead → breaker as one tuple, `.http().respond()`.
+//! [`client::ClientStack`] and [`server::ServerStack`] are presets: every layer in its place, with a default for each.
+//!
+//! ```
+//! use resilience_stack::{client::ClientStack, prelude::*, server::ServerStack};
+//!
+//! # fn main() -> Result<(), ConfigError> {
+//! let inventory = ClientStack::http("inventory").bulkhead(Bulkhead::new("inventory", 32)?).build()?;
+//! let api = ServerStack::http("api").build()?; // app.layer(api)
+//! # let _ = (inventory, api);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! With Tower's `ServiceBuilder` you put them together yourself. [`ServiceBuilderExt`] names the layers among its methods:
 //!
 //! ```
 //! use resilience_stack::prelude::*;
@@ -29,9 +42,9 @@
 //!
 //! # fn main() -> Result<(), BoxError> {
 //! let service = ServiceBuilder::new()
-//!     .layer(RetryLayer::builder("inventory").build()?)
-//!     .layer(GuardLayer::new((Bulkhead::new("inventory", 32)?, Breaker::new("inventory"))))
-//!     .layer(TimeoutLayer::new("inventory", Duration::from_millis(500))?)
+//!     .retries(RetryLayer::builder("inventory").build()?)
+//!     .guard((Bulkhead::new("inventory", 32)?, Breaker::new("inventory")))
+//!     .attempt_timeout(TimeoutLayer::new("inventory", Duration::from_millis(500))?)
 //!     .service(service_fn(|req: u64| async move { Ok::<_, BoxError>(req) }));
 //! # let _ = service;
 //! # Ok(())
@@ -58,9 +71,12 @@
 //!
 //! # Features
 //!
-//! `breaker`, `bulkhead`, `ratelimit`, `keyed`, `retry`, `fallback`, `timeout`, `http`: the crates; on by default. `tonic`:
-//! refusals as tonic statuses, and the errors of its channel. `axum`, `tonic-server`: what these servers know of the caller's
-//! address. `hyper-util`: recognises connection errors of hyper-util's client. `tower-http`: takes classifiers that were
+//! `breaker`, `bulkhead`, `ratelimit`, `keyed`, `retry`, `fallback`, `timeout`, `http`: the crates. `builder`: methods of
+//! Tower's `ServiceBuilder`. `presets`: the stacks for clients and servers, with all crates that they are made of. These are on
+//! by default.
+//!
+//! `tonic`: refusals as tonic statuses, the errors of its channel, and the preset for its clients. `axum`, `tonic-server`: what
+//! these servers know of the caller's address. `tls`: callers by their certificate. `hyper-util`: recognises connection errors of hyper-util's client. `tower-http`: takes classifiers that were
 //! written for it. `tower-retry`: retries as a policy of Tower's own. `metrics`, `tracing`:
 //! telemetry. `full`: everything.
 
@@ -82,8 +98,25 @@ pub use resilience_retry as retry;
 #[cfg(feature = "timeout")]
 pub use resilience_timeout as timeout;
 
+#[cfg(feature = "presets")]
+pub mod client;
+#[cfg(feature = "builder")]
+mod ext;
+#[cfg(feature = "presets")]
+pub mod server;
+
+#[cfg(feature = "builder")]
+pub use ext::ServiceBuilderExt;
+#[cfg(all(feature = "builder", feature = "http"))]
+pub use ext::{RespondingGuard, RespondingQueue};
+
+#[doc = include_str!("../ordering.md")]
+pub mod ordering {}
+
 /// What most users import.
 pub mod prelude {
+    #[cfg(feature = "builder")]
+    pub use crate::ServiceBuilderExt;
     #[cfg(feature = "breaker")]
     pub use resilience_breaker::{Breaker, BreakerLayer};
     #[cfg(feature = "bulkhead")]
@@ -107,5 +140,5 @@ pub mod prelude {
     #[cfg(feature = "retry")]
     pub use resilience_retry::RetryLayer;
     #[cfg(feature = "timeout")]
-    pub use resilience_timeout::TimeoutLayer;
+    pub use resilience_timeout::{DeadlineLayer, TimeoutLayer};
 }
