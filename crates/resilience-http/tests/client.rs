@@ -538,7 +538,9 @@ mod hooks {
         let (start, end, error) = (write(&log), write(&log), write(&log));
         let client = client
             .on_start(move |attempt| {
-                let (method, path) = (&attempt.method, attempt.path());
+                let (method, path) = (attempt.method(), attempt.path());
+                let debug = format!("{attempt:?}");
+                assert!(!debug.contains("secret"), "{debug}");
                 start(format!("start {} {method} {path}", attempt.attempt));
             })
             .on_end(move |event| {
@@ -674,6 +676,11 @@ mod errors {
             (client.get("http://host/").timeout(Duration::ZERO), "time"),
         ];
         for (request, expected) in wrong.into_iter().chain(https) {
+            let debug = format!("{request:?}");
+            assert!(
+                !debug.contains("cret") && !debug.contains("word"),
+                "{debug}"
+            );
             let error = request.send().await.unwrap_err();
             assert!(error.is_request() && !error.is_connect(), "{error:?}");
             assert!(error.to_string().contains(expected), "{error}");

@@ -1,8 +1,8 @@
 //! What users are told of each attempt.
 
-use super::Origin;
+use super::{Origin, Target};
 use crate::{Attempt, HttpClassify, HttpVerdict};
-use http::{Method, Request, Response, StatusCode, Uri};
+use http::{Method, Request, Response, StatusCode};
 use pin_project_lite::pin_project;
 use resilience_core::{BoxError, Classify, Name, Now, Outcome, Timestamp, Verdict};
 use std::{
@@ -23,19 +23,22 @@ use tower_service::Service;
 pub struct AttemptInfo {
     /// The name of the client.
     pub client: Name,
-    /// The method.
-    pub method: Method,
     /// Scheme, host and port.
     pub origin: Origin,
-    uri: Uri,
+    target: Target,
     /// The number of the attempt, from 1.
     pub attempt: u32,
 }
 
 impl AttemptInfo {
+    /// The method.
+    pub fn method(&self) -> &Method {
+        self.target.method()
+    }
+
     /// The path of the URI.
     pub fn path(&self) -> &str {
-        self.uri.path()
+        self.target.uri().path()
     }
 }
 
@@ -125,9 +128,8 @@ impl<S> Observed<S> {
         let hooks = self.hooks.clone()?;
         let attempt = AttemptInfo {
             client: self.name.clone(),
-            method: req.method().clone(),
             origin: Origin::of(req.uri())?,
-            uri: req.uri().clone(),
+            target: Target::of(req),
             attempt: req.extensions().get().map_or(1, |Attempt(number)| *number),
         };
         tell(hooks.start.as_ref(), |start| start(&attempt));

@@ -42,7 +42,7 @@
 //! | | |
 //! |---|---|
 //! | `poll_ready` | always ready |
-//! | `call`, [`send`](Client::send) | make a future; nothing happens before it is polled, and the time counts from then |
+//! | `call`, [`send`](Client::send) | make a future; nothing happens before it is polled, and the client's [`timeout`](ClientBuilder::timeout) counts from then |
 //! | dropping the future, or the body of the response | gives the call up: over HTTP/1 its connection is closed; places in bulkheads, and retries that were not made, come back |
 //! | `clone` | the same client: connections, breakers, bulkheads, budget |
 //!

@@ -1,13 +1,12 @@
-use super::{Body, Client, Error, ResponseFuture};
+use super::{Body, Client, Error, ResponseFuture, Target};
 use crate::{AttemptTimeout, NoRetry};
 use http::{HeaderName, HeaderValue, Method, Request, Uri};
 use resilience_core::{Deadline, config};
-use std::time::Duration;
+use std::{fmt, time::Duration};
 
 /// A request on its way to be sent. Begun by [`Client::get`] and the like.
 ///
 /// What is wrong with it is told by [`send`](Self::send).
-#[derive(Debug)]
 #[must_use = "a request is not sent until `send` is awaited"]
 pub struct RequestBuilder {
     client: Client,
@@ -127,5 +126,15 @@ impl RequestBuilder {
             Ok(request) => client.send(request),
             Err(error) => ResponseFuture::new(std::future::ready(Err(error))),
         }
+    }
+}
+
+/// Leaves out the query, the headers and the body.
+impl fmt::Debug for RequestBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RequestBuilder")
+            .field("request", &self.request.as_ref().map(Target::of))
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
     }
 }
