@@ -76,9 +76,10 @@
 //! by default.
 //!
 //! `tonic`: refusals as tonic statuses, the errors of its channel, and the preset for its clients. `axum`, `tonic-server`: what
-//! these servers know of the caller's address. `tls`: callers by their certificate. `hyper-util`: recognises connection errors of hyper-util's client. `tower-http`: takes classifiers that were
-//! written for it. `tower-retry`: retries as a policy of Tower's own. `metrics`, `tracing`:
-//! telemetry. `full`: everything.
+//! these servers know of the caller's address. `tls`: callers by their certificate. `hyper-util`: recognises connection errors
+//! of hyper-util's client. `client`, `client-rustls`: the pooled client `http::Client`, with TLS. `tower-http`: takes
+//! classifiers that were written for it. `tower-retry`: retries as a policy of Tower's own. `metrics`, `tracing`: telemetry.
+//! `full`: everything but `client-rustls`.
 
 #[cfg(feature = "breaker")]
 pub use resilience_breaker as breaker;
