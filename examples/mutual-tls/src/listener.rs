@@ -58,7 +58,10 @@ impl Listener for TlsListener {
                 (stream, addr) = Listener::accept(&mut self.tcp), if self.handshakes.len() < HANDSHAKES => {
                     self.handshakes.spawn(handshake(self.tls.clone(), stream, addr));
                 }
-                Some(Ok(Some(accepted))) = self.handshakes.join_next() => return accepted,
+                // The others go on when one fails, so this may not be left to the pattern.
+                Some(handshake) = self.handshakes.join_next() => if let Ok(Some(accepted)) = handshake {
+                    return accepted;
+                },
             }
         }
     }
@@ -86,8 +89,8 @@ async fn handshake(
     match accepted {
         Ok(stream) => {
             let (tcp, session) = stream.get_ref();
-            // Without it, small answers wait for more.
-            tcp.set_nodelay(true).ok()?;
+            // Without it, small answers wait for more; but they come.
+            let _ = tcp.set_nodelay(true);
             let chain = session.peer_certificates().unwrap_or_default();
             let certificate = chain.first().map(PeerCertificate::new);
             Some((stream, TlsPeer { addr, certificate }))
@@ -105,4 +108,38 @@ async fn hang_up(mut stream: TcpStream) -> io::Result<()> {
     stream.shutdown().await?;
     copy(&mut stream, &mut sink()).await?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certificates::Authority;
+    use tokio::io::AsyncReadExt;
+    use tokio_rustls::TlsConnector;
+
+    /// Somebody is there before another one is refused, and accepted after that, though nobody else comes.
+    #[tokio::test]
+    async fn who_is_refused_holds_up_nobody() {
+        let ours = Authority::new("ours").unwrap();
+        let tcp = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = tcp.local_addr().unwrap();
+        let server = ours.server(address.ip()).unwrap();
+        let mut listener = TlsListener::new(tcp, ours.server_config(&server, "h2").unwrap());
+        let accepted = tokio::spawn(async move { listener.accept().await.1 });
+
+        let early = TcpStream::connect(address).await.unwrap();
+        let mut wrong = TcpStream::connect(address).await.unwrap();
+        wrong.write_all(b"GET / HTTP/1.1\r\n\r\n").await.unwrap();
+        wrong.read_to_end(&mut Vec::new()).await.unwrap();
+        let from = early.local_addr().unwrap();
+        drop(wrong);
+
+        let caller = ours.caller("spiffe://shop.example/early").unwrap();
+        let tls = TlsConnector::from(Arc::new(ours.client_config(Some(&caller)).unwrap()));
+        let _early = tls.connect(address.ip().into(), early).await.unwrap();
+        let peer = timeout(HANDSHAKE, accepted).await.unwrap().unwrap();
+        assert_eq!(peer.addr, from);
+        let key = peer.certificate.unwrap().key().to_string();
+        assert_eq!(key, "spiffe://shop.example/early");
+    }
 }
