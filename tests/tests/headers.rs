@@ -91,6 +91,11 @@ proptest! {
     }
 
     #[test]
+    fn timeouts(data in bytes(&["0", "9", "99999999", "100000000", "H", "M", "S", "m", "u", "n", "-", "+", ".", " ", "\n", "250m\n"])) {
+        fuzz::timeouts(&data);
+    }
+
+    #[test]
     fn by_header(data in bytes(&["blue", "\n", "                                                      a"])) {
         fuzz::by_header(&data);
     }

@@ -8,16 +8,18 @@
 //! cargo +nightly fuzz run forwarded -- -max_total_time=60
 //! ```
 
-use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response, header::CONTENT_TYPE};
 use resilience_core::{Backoff, BoxError, Classify, Now, Outcome, Timestamp, Verdict};
 use resilience_http::{
     ByAddr, ByCertificate, ByHeader, CertificateKey, EndVerdict, GrpcCode, HeaderKey, HttpClassify,
-    PeerAddr, PeerCertificate, ProxyHeader, Pushback, pushback, retry_after,
+    HttpDeadline, PeerAddr, PeerCertificate, ProxyHeader, Pushback, format_grpc_timeout,
+    format_millis, parse_grpc_timeout, parse_millis, pushback, retry_after,
 };
 use resilience_retry::{
     RetryBuilder,
     machine::{Course, Decision},
 };
+use resilience_timeout::{Carry, Terms};
 use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     time::Duration,
@@ -134,6 +136,53 @@ pub fn grpc_status_and_pushback(data: &[u8]) {
             ));
         }
         check_wait(outcome);
+    }
+}
+
+/// `grpc-timeout` and a header of whole milliseconds, line by line: read, sent on, and read again, without a gain of time.
+pub fn timeouts(data: &[u8]) {
+    for line in lines(data) {
+        let value = line.as_bytes();
+        let grpc = parse_grpc_timeout(value);
+        if let Some(time) = grpc {
+            assert!(matches!(
+                value,
+                [b'0'..=b'9', .., b'H' | b'M' | b'S' | b'm' | b'u' | b'n']
+            ));
+            assert!(time <= Duration::from_secs(99_999_999 * 3_600));
+        }
+        let millis = parse_millis(value);
+        assert_eq!(
+            millis.is_some(),
+            !value.is_empty() && value.iter().all(u8::is_ascii_digit)
+        );
+        for time in grpc.into_iter().chain(millis) {
+            let sent = format_grpc_timeout(time);
+            assert!(sent.len() <= 9, "{sent}");
+            assert!(parse_grpc_timeout(sent.as_bytes()).is_some_and(|read| read <= time));
+            let sent = format_millis(time);
+            assert!(parse_millis(sent.as_bytes()).is_some_and(|read| read <= time));
+        }
+    }
+
+    // However often it says so, what a server makes of it is within its limits.
+    let max = Duration::from_secs(30);
+    for (name, content_type) in [
+        ("grpc-timeout", "application/grpc"),
+        ("x-request-timeout-ms", "application/json"),
+    ] {
+        let mut req = Request::new(());
+        *req.headers_mut() = headers(&[name, name], data);
+        let content_type = HeaderValue::from_static(content_type);
+        req.headers_mut().insert(CONTENT_TYPE, content_type);
+        let terms = Terms::new("server", max, None).expect("a limit");
+        let now = Timestamp::from_nanos(1 << 40);
+        if let Ok(stated) = HttpDeadline::new().stated(&req)
+            && let Ok(allotted) = terms.allot(stated, None, now)
+        {
+            assert!(allotted.length() <= max);
+            assert!(stated.is_none_or(|stated| allotted.length() <= stated));
+        }
     }
 }
 
