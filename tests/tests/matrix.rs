@@ -19,7 +19,7 @@ use axum::{
 };
 use bytes::Bytes;
 use common::{
-    inventory::{ask, channel, reply, serve_behind},
+    inventory::{answer, ask, question, reply, serve_behind},
     record::{Message, Records},
     stacks::{self, Client, Policies},
 };
@@ -27,7 +27,6 @@ use futures_channel::mpsc;
 use futures_util::{StreamExt, future::BoxFuture, stream};
 use http_body::Frame;
 use http_body_util::{BodyExt, StreamBody};
-use hyper_util::{client::legacy, rt::TokioExecutor};
 use inventory_proto::inventory_client::InventoryClient;
 use std::{convert::Infallible, net::SocketAddr};
 use tonic::{Status, metadata::MetadataValue};
@@ -193,31 +192,22 @@ async fn make(
 
 #[tokio::test]
 async fn hyper_over_http1_to_axum() {
-    compare(|_| hyper(false), Server::Axum, &over_http()).await;
+    compare(|_| stacks::hyper(false), Server::Axum, &over_http()).await;
 }
 
 #[tokio::test]
 async fn hyper_over_http2_to_axum() {
-    compare(|_| hyper(true), Server::Axum, &over_http()).await;
+    compare(|_| stacks::hyper(true), Server::Axum, &over_http()).await;
 }
 
 #[tokio::test]
 async fn tonic_to_tonic() {
-    let client = |server| {
-        let to_tonic = |req: Request<Body>| req.map(tonic::body::Body::new);
-        stacks::boxed(channel(server).map_request(to_tonic))
-    };
-    compare(client, Server::Tonic, &over_tonic()).await;
+    compare(stacks::tonic, Server::Tonic, &over_tonic()).await;
 }
 
 #[tokio::test]
 async fn hyper_over_http2_to_tonic() {
-    compare(|_| hyper(true), Server::Tonic, &in_raw_frames()).await;
-}
-
-fn hyper(http2: bool) -> Client {
-    let mut client = legacy::Client::builder(TokioExecutor::new());
-    stacks::boxed(client.http2_only(http2).build_http::<Body>())
+    compare(|_| stacks::hyper(true), Server::Tonic, &in_raw_frames()).await;
 }
 
 async fn axum(policies: Option<&Policies>, requests: &Records) -> SocketAddr {
@@ -778,7 +768,12 @@ fn in_raw_frames() -> Vec<Exchange> {
             "both ways at once",
             |to| {
                 let turns = PRODUCTS.map(|product| (question(product), answer(product, 7)));
-                to.send_in_turns("/inventory.Inventory/Ask", GRPC, turns.into(), false)
+                to.send_in_turns(
+                    "/inventory.Inventory/Ask",
+                    stacks::GRPC,
+                    turns.into(),
+                    false,
+                )
             },
             |seen| {
                 let answers = PRODUCTS.map(|product| answer(product, 7));
@@ -789,34 +784,10 @@ fn in_raw_frames() -> Vec<Exchange> {
     ]
 }
 
-const GRPC: &[(&str, &str)] = &[("content-type", "application/grpc"), ("te", "trailers")];
-
 impl Caller {
     fn send_grpc(self, method: &str, messages: Vec<Bytes>) -> BoxFuture<'static, String> {
         let messages = messages.into_iter().map(Frame::data).collect();
         let path = format!("/inventory.Inventory/{method}");
-        self.send(Method::POST, &path, GRPC, of_frames(messages))
+        self.send(Method::POST, &path, stacks::GRPC, of_frames(messages))
     }
-}
-
-/// A `StockRequest` of this product, in its frame.
-fn question(product: &str) -> Bytes {
-    framed(&field_of(product))
-}
-
-/// A `StockReply`, in its frame.
-fn answer(product: &str, count: u8) -> Bytes {
-    assert!(count < 128, "in one byte");
-    framed(&[field_of(product), vec![0x10, count]].concat())
-}
-
-fn field_of(product: &str) -> Vec<u8> {
-    let length = u8::try_from(product.len()).unwrap();
-    [&[0x0a, length], product.as_bytes()].concat()
-}
-
-/// Not compressed, so long, and the message.
-fn framed(message: &[u8]) -> Bytes {
-    let length = u32::try_from(message.len()).unwrap();
-    [&[0], &length.to_be_bytes()[..], message].concat().into()
 }

@@ -1,5 +1,6 @@
 //! An inventory whose products tell it how to behave.
 
+use bytes::Bytes;
 use futures_util::{Stream, StreamExt, stream};
 use inventory_proto::{
     StockReply, StockRequest,
@@ -90,6 +91,28 @@ impl Inventory for Stock {
     }
 }
 
+/// A `StockRequest` of this product, in its frame.
+pub(crate) fn question(product: &str) -> Bytes {
+    framed(&field_of(product))
+}
+
+/// A `StockReply`, in its frame.
+pub(crate) fn answer(product: &str, count: u8) -> Bytes {
+    assert!(count < 128, "in one byte");
+    framed(&[field_of(product), vec![0x10, count]].concat())
+}
+
+fn field_of(product: &str) -> Vec<u8> {
+    let length = u8::try_from(product.len()).unwrap();
+    [&[0x0a, length], product.as_bytes()].concat()
+}
+
+/// Not compressed, so long, and the message.
+fn framed(message: &[u8]) -> Bytes {
+    let length = u32::try_from(message.len()).unwrap();
+    [&[0], &length.to_be_bytes()[..], message].concat().into()
+}
+
 /// Serves the inventory behind `layer` on a free port of the loopback interface.
 pub(crate) async fn serve_behind<L, B>(layer: L) -> SocketAddr
 where
@@ -99,7 +122,7 @@ where
     <L::Service as tower::Service<http::Request<Body>>>::Future: Send,
     <L::Service as tower::Service<http::Request<Body>>>::Error:
         Into<Box<dyn std::error::Error + Send + Sync>> + Send,
-    B: http_body::Body<Data = bytes::Bytes> + Send + 'static,
+    B: http_body::Body<Data = Bytes> + Send + 'static,
     B::Error: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

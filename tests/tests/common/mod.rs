@@ -66,9 +66,28 @@ pub(crate) async fn get(client: &HttpClient, uri: Uri) -> Answer {
     send(client, Method::GET, uri).await
 }
 
-/// A policy that admits everybody and counts how permits end.
+/// A policy that admits everybody and keeps account of the permits.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Ledger(Arc<Mutex<Counts>>);
+pub(crate) struct Ledger(Arc<Mutex<Vec<Account>>>);
+
+/// What became of one permit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Account {
+    /// How many others were out when it was given.
+    pub(crate) beside: u32,
+    /// What the head of the response said.
+    pub(crate) verdict: Option<Outcome>,
+    /// `None` while the permit is out.
+    pub(crate) ending: Option<Ending>,
+}
+
+/// How a permit ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ending {
+    Finished(Outcome),
+    Reverted,
+    Abandoned,
+}
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
@@ -81,8 +100,13 @@ pub(crate) struct Counts {
 }
 
 impl Ledger {
+    /// All permits so far, in the order in which they were given.
+    pub(crate) fn accounts(&self) -> Vec<Account> {
+        self.0.lock().unwrap().clone()
+    }
+
     pub(crate) fn counts(&self) -> Counts {
-        *self.0.lock().unwrap()
+        Counts::of(&self.0.lock().unwrap())
     }
 
     /// Waits until no permit is out.
@@ -94,45 +118,72 @@ impl Ledger {
     }
 }
 
+impl Counts {
+    fn of(accounts: &[Account]) -> Self {
+        let mut counts = Self::default();
+        for account in accounts {
+            *match account.ending {
+                None => &mut counts.open,
+                Some(Ending::Finished(Outcome::Success)) => &mut counts.finished,
+                Some(Ending::Finished(Outcome::Ignored)) => &mut counts.ignored,
+                Some(Ending::Finished(_)) => &mut counts.failed,
+                Some(Ending::Reverted) => &mut counts.reverted,
+                Some(Ending::Abandoned) => &mut counts.abandoned,
+            } += 1;
+        }
+        counts
+    }
+}
+
 impl<Req: ?Sized> Policy<Req> for Ledger {
     type Permit = Entry;
 
     fn admit(&self, _: &Req, _: &mut Now) -> Result<Entry, Rejected> {
-        self.0.lock().unwrap().open += 1;
-        Ok(Entry(Some(self.clone())))
+        let mut accounts = self.0.lock().unwrap();
+        let beside = Counts::of(&accounts).open;
+        accounts.push(Account {
+            beside,
+            verdict: None,
+            ending: None,
+        });
+        Ok(Entry {
+            ledger: self.clone(),
+            number: accounts.len() - 1,
+        })
     }
 }
 
 #[derive(Debug)]
-pub(crate) struct Entry(Option<Ledger>);
+pub(crate) struct Entry {
+    ledger: Ledger,
+    number: usize,
+}
 
 impl Entry {
-    fn end(&mut self, count: impl FnOnce(&mut Counts) -> &mut u32) {
-        if let Some(ledger) = self.0.take() {
-            let mut counts = ledger.0.lock().unwrap();
-            counts.open -= 1;
-            *count(&mut counts) += 1;
-        }
+    fn note(&self, note: impl FnOnce(&mut Account)) {
+        note(&mut self.ledger.0.lock().unwrap()[self.number]);
     }
 }
 
 impl Permit for Entry {
-    fn finish(mut self, outcome: Outcome, _: &mut Now) {
-        self.end(|counts| match outcome {
-            Outcome::Success => &mut counts.finished,
-            Outcome::Ignored => &mut counts.ignored,
-            _ => &mut counts.failed,
-        });
+    fn head(&mut self, verdict: Option<Outcome>, _: &mut Now) {
+        self.note(|account| account.verdict = verdict);
     }
 
-    fn revert(mut self, _: &mut Now) {
-        self.end(|counts| &mut counts.reverted);
+    fn finish(self, outcome: Outcome, _: &mut Now) {
+        self.note(|account| account.ending = Some(Ending::Finished(outcome)));
+    }
+
+    fn revert(self, _: &mut Now) {
+        self.note(|account| account.ending = Some(Ending::Reverted));
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        self.end(|counts| &mut counts.abandoned);
+        self.note(|account| {
+            account.ending.get_or_insert(Ending::Abandoned);
+        });
     }
 }
 

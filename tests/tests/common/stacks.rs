@@ -2,12 +2,13 @@
 
 use axum::body::Body;
 use http::{Request, Response};
+use hyper_util::{client::legacy, rt::TokioExecutor};
 use resilience_stack::{
     core::Exempt,
     http::{AtEnd, BodyTimeoutLayer, HttpClassify, HttpTimeout, Respond},
     prelude::*,
 };
-use std::{sync::Arc, time::Duration};
+use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tower::{
     Service, ServiceBuilder, service_fn,
     util::{BoxCloneService, ServiceExt},
@@ -93,6 +94,22 @@ pub(crate) fn server<B>(policies: &Policies) -> Server<B> {
         timeout.http().respond(),
     )
 }
+
+/// hyper-util's client, with a pool of its own.
+pub(crate) fn hyper(http2: bool) -> Client {
+    let mut client = legacy::Client::builder(TokioExecutor::new());
+    boxed(client.http2_only(http2).build_http::<Body>())
+}
+
+/// tonic's `Channel`.
+pub(crate) fn tonic(server: SocketAddr) -> Client {
+    let to_tonic = |req: Request<Body>| req.map(tonic::body::Body::new);
+    boxed(super::inventory::channel(server).map_request(to_tonic))
+}
+
+/// The headers of a gRPC request that is made by hand.
+pub(crate) const GRPC: &[(&str, &str)] =
+    &[("content-type", "application/grpc"), ("te", "trailers")];
 
 /// Gives a client the type that all of them have.
 pub(crate) fn boxed<S, B>(client: S) -> Client
