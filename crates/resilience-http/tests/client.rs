@@ -253,6 +253,21 @@ mod connections {
         assert_eq!(left, 1, "one of them is spent");
     }
 
+    #[tokio::test]
+    async fn that_cannot_be_made_are_not_tried_again_at_once() {
+        let budget = Budget::builder()
+            .ratio(1.0)
+            .floor_per_second(0.0)
+            .build()
+            .unwrap();
+        budget.available(resilience_core::clock::now());
+        let client = builder().attempts(1).budget(budget.clone());
+        let client = client.build().unwrap();
+        let error = client.post(nobody(), "body").send().await.unwrap_err();
+        assert!(error.is_connect());
+        assert_eq!(budget.available(resilience_core::clock::now()), 1);
+    }
+
     #[test]
     fn are_replaced_within_the_budget_only() {
         let budget = Budget::builder()
@@ -635,6 +650,44 @@ mod bodies {
         }
         let error = body("/binary").await.text().await.unwrap_err();
         assert!(error.is_body() && !error.is_too_large(), "{error:?}");
+    }
+
+    /// Says that it is large, and cannot be read.
+    struct Large;
+
+    impl http_body::Body for Large {
+        type Data = Bytes;
+        type Error = BoxError;
+
+        fn poll_frame(
+            self: std::pin::Pin<&mut Self>,
+            _: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<http_body::Frame<Bytes>, BoxError>>> {
+            panic!("read")
+        }
+
+        fn size_hint(&self) -> http_body::SizeHint {
+            http_body::SizeHint::with_exact(5)
+        }
+    }
+
+    #[tokio::test]
+    async fn are_not_read_if_they_say_that_they_are_too_large() {
+        let error = Body::new(Large).bytes_limited(4).await.unwrap_err();
+        assert!(error.is_too_large());
+    }
+
+    #[tokio::test]
+    async fn keep_their_size() {
+        let length = |headers: HeaderMap| async move {
+            headers["content-length"].to_str().unwrap().to_owned()
+        };
+        let (uri, _) = serve(Router::new().route("/", any(length))).await;
+        let client = builder().build().unwrap();
+        let request = Request::post(&uri).body(Full::new(Bytes::from("full")));
+        let res = client.send(request.unwrap()).await.unwrap();
+        assert_eq!(http_body::Body::size_hint(res.body()).exact(), Some(1));
+        assert_eq!(res.into_body().text().await.unwrap(), "4");
     }
 
     #[tokio::test]

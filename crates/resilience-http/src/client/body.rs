@@ -1,5 +1,6 @@
 use super::Error;
-use bytes::{Buf, Bytes};
+use crate::ReplayBody;
+use bytes::Bytes;
 use http_body::{Body as HttpBody, Frame, SizeHint};
 use http_body_util::{BodyExt, LengthLimitError, Limited, combinators::UnsyncBoxBody};
 use resilience_core::BoxError;
@@ -50,9 +51,8 @@ impl Body {
         let Some(body) = body else {
             return Self::empty();
         };
-        let body =
-            body.map_frame(|frame| frame.map_data(|mut data| data.copy_to_bytes(data.remaining())));
-        Self(Kind::Boxed(body.map_err(Into::into).boxed_unsync()))
+        // Keeps size and end, which the adapters of `BodyExt` for frames do not.
+        Self(Kind::Boxed(ReplayBody::plain(body).boxed_unsync()))
     }
 
     /// Reads the whole body, of at most [`DEFAULT_LIMIT`](Self::DEFAULT_LIMIT) bytes. Trailers are dropped.

@@ -32,7 +32,7 @@ pin_project! {
 }
 
 impl<B> ReplayBody<B> {
-    pub(super) fn plain(body: B) -> Self {
+    pub(crate) fn plain(body: B) -> Self {
         let inner = Inner::Plain { body };
         Self { inner }
     }
