@@ -10,7 +10,7 @@ use crate::{
     GrpcCode, Protocol,
     advice::{Pushback, pushback, retry_after},
     chain,
-    exhausted::{Handle, is_final, settle},
+    exhausted::Handle,
 };
 use http::{Extensions, HeaderMap, Request, Response, StatusCode};
 use resilience_core::{
@@ -334,7 +334,7 @@ fn by_error<E: 'static>(error: &E) -> Outcome {
     if let Some(status) = resilience_core::find_cause::<tonic::Status>(error) {
         let code = GrpcCode::from_number(status.code().into());
         let beside = status.metadata().as_ref();
-        return settle(by_grpc_code(code, beside), is_final(beside));
+        return Handle::default().at_end(by_grpc_code(code, beside), beside);
     }
     chain::judge(error)
 }

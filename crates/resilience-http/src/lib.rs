@@ -42,6 +42,37 @@
 //! A permit comes back when the call ends, and a handler that hangs does not end. Over HTTP/1, hyper does not notice that
 //! the client has left while a handler leaves the request's body unread. So give servers a timeout too, inside of
 //! the bulkhead.
+//!
+//! # Nested stacks
+//!
+//! Three tiers that make three attempts each send 27 calls to a dependency that is down. So a failure that has been retried
+//! in vain says so, and those further out, who judge it with a classifier of this crate, take it for a permanent failure:
+//! it counts as one in their breakers, and is not retried.
+//!
+//! | from | to | sign |
+//! |---|---|---|
+//! | a retry layer | layers further out, in the same process | [`RetriesExhausted`] in the response's extensions |
+//! | a retry layer | the server for whose request the call was made | [`InnerRetries`] in the request's extensions, errors included |
+//! | a server behind [`ExhaustedLayer`] | its caller, over HTTP | the header `x-retries-exhausted`, with any value |
+//! | the same | its caller, over gRPC | `grpc-retry-pushback-ms: -1`, in the head or the trailers |
+//!
+//! A server needs the layer, and [`pass_on`] from the request it got to those that it sends; clients need no more than
+//! `.http()` or `.grpc()` on their retries. A sign that comes from a dependency is handed on in the same way, so that it
+//! reaches the outermost tier. Retries are exhausted when all attempts have been made, when budget or deadline allow no
+//! other, or when an inner layer refuses it, an open breaker for example; not when the request may not be repeated.
+//!
+//! The signs can only end retries, whoever sends them and whatever they say; they add none and delay none. Known limits:
+//! an error has no place for a mark, so that between two retry layers of one process it is retried by both; and a refusal
+//! stays a refusal, marked or not. A single request can do without retries: [`NoRetry`].
+//!
+//! # hyper-util's own retries
+//!
+//! hyper-util's client sends a request again by itself, without a limit and unseen by any budget, if the connection that it
+//! was to go out on has been used before and closes before anything is written. Nothing is sent twice by that, so it
+//! does no harm to the server. To have those counted too, switch it off with
+//! `Builder::retry_canceled_requests(false)`, as `Client` (feature `client`) does: with the feature `hyper` the error is
+//! [`Unsent`](resilience_core::Outcome::Unsent), and retried whatever the method, under the budget and after the backoff.
+//! Do not switch it off without a retry layer: the errors then are the caller's.
 
 mod advice;
 mod answer;

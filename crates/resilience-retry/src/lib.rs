@@ -82,7 +82,9 @@
 //! # Where it belongs
 //!
 //! Outside rate limit, bulkhead, breaker and attempt timeout, so that each attempt passes them and is bounded and counted
-//! there; inside the fallback. Retry at one level only: three attempts at each of three levels are 27 calls.
+//! there; inside the fallback. Retry at one level only: three attempts at each of three levels are 27 calls. Where levels
+//! cannot know of one another, the verdict on the last attempt is [told](resilience_core::Verdict::exhausted) that nothing is
+//! left to try, and can mark the result for those further out; over HTTP and gRPC, `resilience-http` does so.
 //!
 //! # Telemetry
 //!

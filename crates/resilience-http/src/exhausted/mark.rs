@@ -56,8 +56,8 @@ impl fmt::Debug for InnerRetries {
     }
 }
 
-/// What every verdict of this crate has of nested stacks.
-#[derive(Clone, Debug)]
+/// What every verdict of this crate has of nested stacks. Default: nobody to tell.
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Handle(Option<InnerRetries>);
 
 impl Handle {
@@ -77,12 +77,14 @@ impl Handle {
     }
 
     fn settle(&self, outcome: Outcome, is_final: bool) -> Outcome {
-        let settled = settle(outcome, is_final);
-        // What is said to this tier holds for those further out, however many there are.
-        if settled != outcome {
-            self.exhaust();
+        match outcome {
+            Outcome::Transient { .. } | Outcome::Overload { .. } if is_final => {
+                // What is said to this tier holds for those further out, however many there are.
+                self.exhaust();
+                Outcome::Permanent
+            }
+            outcome => outcome,
         }
-        settled
     }
 
     /// For [`Verdict::exhausted`](resilience_core::Verdict::exhausted). An error has no place for a mark.
@@ -101,14 +103,6 @@ impl Handle {
 }
 
 /// Whether a server says in these headers or trailers that another attempt is no use.
-pub(crate) fn is_final(headers: &HeaderMap) -> bool {
+fn is_final(headers: &HeaderMap) -> bool {
     headers.contains_key(RetriesExhausted::HEADER) || pushback(headers) == Some(Pushback::Stop)
-}
-
-/// A failure that is `is_final` is not to be retried.
-pub(crate) fn settle(outcome: Outcome, is_final: bool) -> Outcome {
-    match outcome {
-        Outcome::Transient { .. } | Outcome::Overload { .. } if is_final => Outcome::Permanent,
-        outcome => outcome,
-    }
 }

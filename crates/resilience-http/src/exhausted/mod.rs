@@ -6,5 +6,5 @@ mod mark;
 
 pub use body::ExhaustedBody;
 pub use layer::{Exhausted, ExhaustedFuture, ExhaustedLayer};
-pub(crate) use mark::{Handle, is_final, settle};
+pub(crate) use mark::Handle;
 pub use mark::{InnerRetries, RetriesExhausted};
