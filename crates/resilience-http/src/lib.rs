@@ -11,6 +11,7 @@
 //! | [`Respond`], `AsStatus` (feature `tonic`) | refusals as responses, and as tonic statuses |
 //! | [`ByAddr`], [`ByHeader`], `ByCertificate` (feature `tls`) | who is calling: keys for limits per caller |
 //! | [`HttpReplay`] | requests that can be sent again, bodies included |
+//! | `HttpDeadline`, `SendDeadlineLayer` (feature `timeout`), [`pass_on`] | [deadlines](#deadlines) that travel |
 //! | `Client` (feature `client`) | a pooled client that has all of this around it |
 //! | [`HttpLayer`], [`RespondLayer`] | `.http()` and `.grpc()` on every layer, `.respond()` on those that answer calls themselves, which put these together |
 //!
@@ -42,6 +43,25 @@
 //! A permit comes back when the call ends, and a handler that hangs does not end. Over HTTP/1, hyper does not notice that
 //! the client has left while a handler leaves the request's body unread. So give servers a timeout too, inside of
 //! the bulkhead.
+//!
+//! # Deadlines
+//!
+//! With the feature `timeout`, a call's [`Deadline`](resilience_core::Deadline) travels: a server reads it from the request, all
+//! layers within look at it, and a client sends on what is left.
+//!
+//! | where | what |
+//! |---|---|
+//! | a server, around the handler and its queues | `DeadlineLayer::builder("api").build()?.http().respond()` |
+//! | a handler | reads it, as axum's `Extension<Deadline>` or from `request.extensions()` of tonic, and [`pass_on`]s it to what it sends; `resilience_timeout::before` bounds work that it spawns |
+//! | a client, outside of retries | `DeadlineLayer::builder("shop").build()?.http()`; for tonic `.grpc().with_status()` |
+//! | a client, innermost | `SendDeadlineLayer::new()`; for tonic `.with_status()` |
+//!
+//! `HttpDeadline` says which headers count. A call without time is answered with 504 or `DEADLINE_EXCEEDED` and not started; one
+//! whose header cannot be understood with 400 or `INVALID_ARGUMENT`, or, if so configured, as if there was none. Bodies end
+//! with a deadline that the *caller* has stated: over HTTP they break off, over gRPC they end with the status. The
+//! server's own maximum bounds the head alone, so that downloads and streams of events go on, unless it is told otherwise.
+//! A server notices the end of a body's time when it asks for the next frame, which it does not while the client does
+//! not read.
 //!
 //! # Nested stacks
 //!

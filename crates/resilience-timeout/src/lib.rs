@@ -60,6 +60,49 @@
 //! of the dependency, not a refusal, and so the breaker counts a dependency that hangs, and the retry makes another
 //! attempt.
 //!
+//! # Deadlines
+//!
+//! A timeout bounds one attempt. A [`Deadline`](resilience_core::Deadline) bounds the whole call, with its retries and its
+//! waiting, here and wherever it is sent on to. [`DeadlineLayer`] fixes it and keeps to it:
+//!
+#![cfg_attr(feature = "tower", doc = "```")]
+#![cfg_attr(not(feature = "tower"), doc = "```ignore")]
+//! use std::{future::pending, time::Duration};
+//! use resilience_timeout::{DeadlineExceeded, DeadlineLayer};
+//! use tower::{BoxError, ServiceBuilder, ServiceExt, service_fn};
+//!
+//! # #[tokio::main(flavor = "current_thread", start_paused = true)]
+//! # async fn main() -> Result<(), BoxError> {
+//! let shop = ServiceBuilder::new()
+//!     .layer(DeadlineLayer::builder("shop").max(Duration::from_secs(2)).build()?)
+//!     .service(service_fn(|_sku: u64| pending::<Result<u32, BoxError>>()));
+//!
+//! let error = shop.oneshot(7).await.unwrap_err();
+//! let exceeded = DeadlineExceeded::find(&*error).expect("shop hangs");
+//! assert_eq!(exceeded.to_string(), "shop: deadline exceeded after 2s");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! | | |
+//! |---|---|
+//! | the deadline | fixed by the call, with one clock read: what the request states, or the one that it [carries](Carry) already if that is earlier; never later than `max` |
+//! | nothing stated | [`unstated`](DeadlineBuilder::unstated), by default `max`, by default 30 s |
+//! | zero, or past | refused with [`Reason::Deadline`](resilience_core::Reason::Deadline); the inner service is not called |
+//! | nonsense stated | refused with [`MalformedDeadline`], or [ignored](DeadlineBuilder::ignore_malformed) |
+//! | for everything within | noted in the request |
+//! | it passes | the inner future is dropped, then the caller gets [`DeadlineExceeded`] or an answer, in the same poll; a response that is there wins |
+//! | readiness | the inner service's, not bounded |
+//! | drop | drops the inner call and the timer |
+//! | clone | of the layer: the same terms and metrics; of the service: its own inner service |
+//!
+//! As with timeouts, a timer is made only when the inner future is first pending. The layer does not allocate; to note the
+//! deadline in HTTP requests does, as an insertion into their extensions.
+//!
+//! On a client it is the outermost layer but for fallbacks. On a server it is outside of whatever may wait, so that a call that
+//! cannot make it is not started: layers outside of it do not see the deadline that the request states. `resilience_http` has the forms for HTTP and gRPC. Work that a call
+//! starts and does not wait for is bounded by [`before`].
+//!
 //! # What the caller gets
 //!
 //! [`OnTimeout`] decides: a boxed error by default, the service's own error type with
@@ -69,7 +112,9 @@
 //!
 //! With the feature `metrics`: `resilience_timeout_expired_total{policy, kind}`; `kind` is `ready` for a service
 //! that did not become ready, `head` for a response that did not come, `idle` for a body that stood still, `total` for one
-//! that did not come to its end. With the feature `tracing`, an event at debug level for each.
+//! that did not come to its end. Of deadlines: `resilience_deadline_refused_total{policy}`;
+//! `resilience_deadline_malformed_total{policy}`, refused or ignored; `resilience_deadline_exceeded_total{policy, kind}`, where
+//! `kind` is `head` or `body`. With the feature `tracing`, an event at debug level for each.
 
 mod machine;
 

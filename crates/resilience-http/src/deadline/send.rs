@@ -22,7 +22,7 @@ use tower_service::Service;
 ///
 /// | request | header | rounded down to |
 /// |---|---|---|
-/// | gRPC | `grpc-timeout` | what 8 digits can say, see [`format_grpc_timeout`] |
+/// | gRPC | `grpc-timeout` | what 8 digits can say, see [`format_grpc_timeout`](crate::format_grpc_timeout) |
 /// | other | `x-request-timeout-ms`, or the one set with [`header`](Self::header) | milliseconds |
 ///
 /// A header that says less is kept; one that says more, or nothing that can be understood, is replaced. With no time
