@@ -5,7 +5,7 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use metrics_exporter_prometheus::PrometheusBuilder;
-use resilience_stack::prelude::*;
+use resilience_stack::{http::BodyTimeoutLayer, prelude::*};
 use std::{
     future::{Future, Ready, ready},
     pin::pin,
@@ -87,6 +87,8 @@ fn nothing_on_the_happy_path() {
         );
         let timeout = TimeoutLayer::new("a", Duration::from_secs(1)).unwrap();
         assert_eq!(count(&timeout, false), 0, "timeout");
+        let covering = timeout.clone().cover_readiness();
+        assert_eq!(count(&covering, false), 0, "timeout with readiness");
         let stack = ServiceBuilder::new()
             .layer(FallbackLayer::value("a", 3_u64))
             .layer(retry)
@@ -143,6 +145,12 @@ fn the_figures_for_http() {
         "allocations per HTTP call: bare {bare}, guarded {guarded}, refused with a response {refused}"
     );
     assert_eq!(guarded, bare, "the guard adds none");
+
+    let second = Duration::from_secs(1);
+    let bounded = TimeoutLayer::new("a", second)
+        .and_then(|limit| limit.http().body_idle(second)?.body_total(second));
+    let bounded = http(bounded.unwrap().layer(service_fn(answer)));
+    assert_eq!(bounded, bare, "the limits of head and body add none");
 }
 
 async fn answer(_: Request<()>) -> Result<Response<Full<Bytes>>, BoxError> {
@@ -153,12 +161,13 @@ async fn answer(_: Request<()>) -> Result<Response<Full<Bytes>>, BoxError> {
 fn http<S, B>(mut service: S) -> u64
 where
     S: Service<Request<()>, Response = Response<B>, Error = BoxError>,
-    B: http_body::Body<Data = Bytes> + Unpin,
+    B: http_body::Body<Data = Bytes>,
     B::Error: std::fmt::Debug,
 {
     let mut run = || {
-        let mut res = call(&mut service, Request::new(())).unwrap();
-        let mut frame = pin!(res.frame());
+        let res = call(&mut service, Request::new(())).unwrap();
+        let mut body = pin!(res.into_body());
+        let mut frame = pin!(body.frame());
         let mut cx = Context::from_waker(Waker::noop());
         assert!(frame.as_mut().poll(&mut cx).is_ready());
     };
