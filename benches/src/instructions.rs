@@ -1,0 +1,203 @@
+//! Instructions, atomic operations and system calls per call, counted by Valgrind's callgrind, and the gate on them.
+//!
+//! A subject is run twice, the second time with twice as many calls: the difference is that of the calls alone. Valgrind
+//! hides the kernel's fast clock, so that each clock read is a system call: that is how they are counted.
+
+use crate::subject::{By, Subject};
+use std::{
+    collections::BTreeMap,
+    env, fmt, fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Calls of the first run. A multiple of what keyed limits do now and then.
+const CALLS: u64 = 4_096;
+
+/// How many more instructions are let pass.
+const ALLOWED: f64 = 0.03;
+
+/// Of one call.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Counts {
+    pub instructions: f64,
+    /// Operations that lock the bus: read-modify-writes of atomics, locks and reference counts.
+    pub atomics: f64,
+    pub clock_reads: f64,
+}
+
+/// Counts are shown with this precision, and compared with it.
+fn rounded(count: f64) -> f64 {
+    (count * 10.0).round() / 10.0
+}
+
+impl fmt::Display for Counts {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            instructions,
+            atomics,
+            clock_reads,
+        } = self;
+        write!(f, "{instructions:.1}\t{atomics:.1}\t{clock_reads:.1}")
+    }
+}
+
+/// Which subjects are counted: ours, but for the one that takes a million keys to build.
+pub fn is_counted(subject: &Subject) -> bool {
+    subject.by == By::Ours && !subject.pattern.contains("10^6")
+}
+
+pub fn count(subject: &Subject) -> Counts {
+    let [once, twice] = [CALLS, 2 * CALLS].map(|calls| run(&subject.id(), calls));
+    let each = |event: &str| {
+        let of = |events: &BTreeMap<String, f64>| events.get(event).copied().unwrap_or(0.0);
+        rounded((of(&twice) - of(&once)) / CALLS as f64)
+    };
+    Counts {
+        instructions: each("Ir"),
+        atomics: each("Ge"),
+        clock_reads: each("sysCount"),
+    }
+}
+
+/// All events of one run of this program.
+fn run(id: &str, calls: u64) -> BTreeMap<String, f64> {
+    let program = env::current_exe().expect("this program");
+    let out = env::temp_dir().join(format!("bench-{}.callgrind", std::process::id()));
+    let valgrind = Command::new("valgrind")
+        .args([
+            "--tool=callgrind",
+            "--collect-bus=yes",
+            "--collect-systime=yes",
+            "--quiet",
+        ])
+        .arg(format!("--callgrind-out-file={}", out.display()))
+        .arg(program)
+        .args(["run", id, &calls.to_string()])
+        .output()
+        .expect("valgrind is installed (apt-get install valgrind)");
+    assert!(
+        valgrind.status.success(),
+        "{id}: {}",
+        String::from_utf8_lossy(&valgrind.stderr)
+    );
+    let text = fs::read_to_string(&out).expect("callgrind has written it");
+    fs::remove_file(&out).expect("it is ours");
+    let line = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let words = line.expect("callgrind writes it").split_whitespace();
+        words.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let totals = line("totals:")
+        .into_iter()
+        .map(|n| n.parse().expect("a number"));
+    line("events:").into_iter().zip(totals).collect()
+}
+
+/// The accepted counts.
+#[derive(Debug, Default)]
+pub struct Baseline(BTreeMap<String, Counts>);
+
+impl Baseline {
+    pub fn path() -> PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("baseline.tsv")
+    }
+
+    pub fn parse(text: &str) -> Self {
+        let row = |line: &str| {
+            let mut words = line.split('\t');
+            let id = words.next()?.to_owned();
+            let mut next = || words.next()?.parse().ok();
+            let counts = Counts {
+                instructions: next()?,
+                atomics: next()?,
+                clock_reads: next()?,
+            };
+            Some((id, counts))
+        };
+        let rows = text.lines().filter(|line| !line.starts_with('#'));
+        Self(
+            rows.map(|line| row(line).expect("id and three numbers"))
+                .collect(),
+        )
+    }
+
+    pub fn text(counts: &[(String, Counts)], compiler: &str) -> String {
+        let mut text =
+            format!("# subject, instructions, atomics, clock reads; per call, with {compiler}\n");
+        for (id, counts) in counts {
+            text += &format!("{id}\t{counts}\n");
+        }
+        text
+    }
+
+    /// What has become worse, or is missing on one side: a line for each.
+    pub fn compare(&self, counts: &[(String, Counts)]) -> Vec<String> {
+        let mut worse = Vec::new();
+        for (id, now) in counts {
+            let Some(old) = self.0.get(id) else {
+                worse.push(format!("{id}: not in the baseline"));
+                continue;
+            };
+            let more = now.instructions / old.instructions - 1.0;
+            if more > ALLOWED {
+                worse.push(format!(
+                    "{id}: {} instructions instead of {} ({:+.1} %)",
+                    now.instructions,
+                    old.instructions,
+                    more * 100.0
+                ));
+            }
+            // Not one more: they cost as much as dozens of others, and an atomic that is shared stops all cores.
+            let whole = [
+                ("atomic operations", now.atomics, old.atomics),
+                ("clock reads", now.clock_reads, old.clock_reads),
+            ];
+            for (what, now, old) in whole {
+                if now > old + 0.05 {
+                    worse.push(format!("{id}: {now} {what} instead of {old}"));
+                }
+            }
+        }
+        let known = |id: &&String| !counts.iter().any(|(known, _)| known == *id);
+        worse.extend(
+            self.0
+                .keys()
+                .filter(known)
+                .map(|id| format!("{id}: no such subject")),
+        );
+        worse
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counts(instructions: f64, atomics: f64, clock_reads: f64) -> Vec<(String, Counts)> {
+        let counts = Counts {
+            instructions,
+            atomics,
+            clock_reads,
+        };
+        vec![("a".to_owned(), counts)]
+    }
+
+    #[test]
+    fn the_gate_lets_three_percent_pass_and_no_atomic() {
+        let accepted = Baseline::text(&counts(200.0, 4.0, 1.0), "rustc");
+        let baseline = Baseline::parse(&accepted);
+        for (now, fails) in [
+            (counts(200.0, 4.0, 1.0), false),
+            (counts(206.0, 4.0, 1.0), false),
+            (counts(100.0, 2.0, 0.0), false),
+            (counts(206.1, 4.0, 1.0), true),
+            (counts(201.0, 5.0, 1.0), true),
+            (counts(201.0, 4.0, 2.0), true),
+            (Vec::new(), true),
+        ] {
+            assert_eq!(!baseline.compare(&now).is_empty(), fails, "{now:?}");
+        }
+        assert_eq!(Baseline::default().compare(&counts(1.0, 0.0, 0.0)).len(), 1);
+    }
+}

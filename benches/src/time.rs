@@ -1,0 +1,176 @@
+//! Nanoseconds per call, on one thread and on several.
+
+use crate::{
+    list::is_bare_of,
+    stats::Spread,
+    subject::{Instance, Runner, Subject},
+};
+use std::{
+    hint::{black_box, spin_loop},
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    thread,
+    time::{Duration, Instant},
+};
+use tokio::runtime::{Builder, Runtime};
+
+/// How long, and how often.
+#[derive(Clone, Copy, Debug)]
+pub struct Effort {
+    /// Of one subject in one round.
+    pub batch: Duration,
+    pub rounds: usize,
+}
+
+/// A runtime for timers to be registered with. It does not run, so that nothing else happens.
+pub fn runtime() -> Runtime {
+    let runtime = Builder::new_current_thread().enable_time().build();
+    runtime.expect("nothing special")
+}
+
+/// A subject with as many calls as fit into a batch.
+struct Prepared {
+    instance: Instance,
+    runner: Runner,
+    batch: u64,
+}
+
+fn prepare(subject: &Subject, batch: Duration) -> Prepared {
+    let mut instance = (subject.make)();
+    let mut runner = instance.runner();
+    let calls = if subject.quick { 2_000 } else { 2 };
+    runner(calls);
+    let start = Instant::now();
+    runner(calls);
+    let each = start.elapsed().as_secs_f64() / calls as f64;
+    let fit = (batch.as_secs_f64() / each) as u64;
+    Prepared {
+        instance,
+        runner,
+        batch: fit.max(if subject.quick { 100 } else { 1 }),
+    }
+}
+
+fn nanos_each(runner: &mut Runner, calls: u64) -> f64 {
+    let start = Instant::now();
+    black_box(runner(calls));
+    start.elapsed().as_nanos() as f64 / calls as f64
+}
+
+/// A different order in every round, so that nobody always comes after the same one.
+fn shuffled(round: usize, len: usize) -> impl Iterator<Item = usize> {
+    let step = [7, 11, 13, 17, 19, 23, 29, 31];
+    let coprime = |step: &&usize| (1..=len).all(|n| n == 1 || !(len % n == 0 && **step % n == 0));
+    let step = *step
+        .iter()
+        .cycle()
+        .skip(round % 8)
+        .find(coprime)
+        .unwrap_or(&1);
+    (0..len).map(move |place| (round + place * step) % len)
+}
+
+/// Above the bare service of the same round, for each subject.
+pub fn one_thread(subjects: &[Subject], effort: Effort) -> Vec<Spread> {
+    let runtime = runtime();
+    let _entered = runtime.enter();
+    let mut all: Vec<_> = subjects.iter().map(|s| prepare(s, effort.batch)).collect();
+    let mut raw = vec![vec![0.0; effort.rounds]; subjects.len()];
+    for round in 0..effort.rounds {
+        for index in shuffled(round, subjects.len()) {
+            let Prepared { runner, batch, .. } = &mut all[index];
+            raw[index][round] = nanos_each(runner, *batch);
+        }
+    }
+    let above = |index: usize| above_bare(subjects, &raw, index);
+    (0..subjects.len()).map(above).map(Spread::of).collect()
+}
+
+fn above_bare(subjects: &[Subject], raw: &[Vec<f64>], index: usize) -> Vec<f64> {
+    let bare = subjects
+        .iter()
+        .position(|s| is_bare_of(s, subjects[index].bare));
+    let bare = &raw[bare.expect("there is one for each")];
+    if std::ptr::eq(bare, &raw[index]) {
+        return bare.clone();
+    }
+    raw[index]
+        .iter()
+        .zip(bare)
+        .map(|(all, bare)| all - bare)
+        .collect()
+}
+
+/// What so many threads on one policy reach.
+#[derive(Clone, Copy, Debug)]
+pub struct Threads {
+    pub threads: usize,
+    /// Nanoseconds per call of each thread, above the bare service in as many threads.
+    pub each: Spread,
+    /// The calls of all threads together by those of one, the bare service included.
+    pub gain: Spread,
+}
+
+/// With one thread, and with each larger number up to `most`. `None` for subjects that are slow.
+pub fn many_threads(subjects: &[Subject], effort: Effort, most: usize) -> Vec<Vec<Threads>> {
+    let mut all: Vec<_> = {
+        let runtime = runtime();
+        let _entered = runtime.enter();
+        subjects.iter().map(|s| prepare(s, effort.batch)).collect()
+    };
+    let mut raw = vec![vec![vec![0.0; effort.rounds]; subjects.len()]; most];
+    for round in 0..effort.rounds {
+        for index in shuffled(round, subjects.len()) {
+            if !subjects[index].quick {
+                continue;
+            }
+            for threads in 1..=most {
+                let Prepared {
+                    instance, batch, ..
+                } = &mut all[index];
+                raw[threads - 1][index][round] = together(instance, *batch, threads);
+            }
+        }
+    }
+    let figures = |index: usize| {
+        let of = |threads: usize| {
+            let (one, many) = (&raw[0][index], &raw[threads - 1][index]);
+            let gain = one
+                .iter()
+                .zip(many)
+                .map(|(one, many)| threads as f64 * one / many);
+            Threads {
+                threads,
+                each: Spread::of(above_bare(subjects, &raw[threads - 1], index)),
+                gain: Spread::of(gain.collect()),
+            }
+        };
+        let range = 2..=if subjects[index].quick { most } else { 0 };
+        range.map(of).collect()
+    };
+    (0..subjects.len()).map(figures).collect()
+}
+
+/// Nanoseconds per call of each thread, all of which begin at once.
+fn together(instance: &mut Instance, calls: u64, threads: usize) -> f64 {
+    let waiting = AtomicUsize::new(threads);
+    let runners: Vec<_> = (0..threads).map(|_| instance.runner()).collect();
+    let each: f64 = thread::scope(|scope| {
+        let run = |mut runner: Runner| {
+            let waiting = &waiting;
+            scope.spawn(move || {
+                let runtime = runtime();
+                let _entered = runtime.enter();
+                runner(100.min(calls));
+                waiting.fetch_sub(1, SeqCst);
+                while waiting.load(SeqCst) > 0 {
+                    spin_loop();
+                }
+                nanos_each(&mut runner, calls)
+            })
+        };
+        let running: Vec<_> = runners.into_iter().map(run).collect();
+        let join = |thread: thread::ScopedJoinHandle<'_, f64>| thread.join().expect("no panic");
+        running.into_iter().map(join).sum()
+    });
+    each / threads as f64
+}
