@@ -494,3 +494,21 @@ proptest! {
         }
     }
 }
+
+#[cfg(feature = "tonic")]
+#[test]
+fn a_status_that_is_an_error_can_ask_not_to_be_retried() {
+    for pushback in ["-1", "soon"] {
+        let mut status = tonic::Status::unavailable("lost");
+        let mut verdict = start(&HttpClassify::grpc(), &request(GRPC));
+        let mut judge = |status: &tonic::Status| {
+            let error: BoxError = status.clone().into();
+            Verdict::<Response<()>, BoxError>::error(&mut verdict, &error)
+        };
+        assert_eq!(judge(&status), Outcome::TRANSIENT);
+        status
+            .metadata_mut()
+            .insert(PUSHBACK, pushback.parse().unwrap());
+        assert_eq!(judge(&status), Outcome::Permanent);
+    }
+}
