@@ -8,12 +8,13 @@ use crate::{
     ours::LIMIT,
     subject::{Bare, By, Instance, Subject, unseen},
 };
+use pin_project_lite::pin_project;
 use resilience_core::{BoxError, clock};
 use std::{
     collections::HashMap,
     future::{Future, Ready},
     hash::{BuildHasherDefault, Hasher},
-    pin::{Pin, pin},
+    pin::Pin,
     sync::{
         Arc, Mutex,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -229,23 +230,45 @@ fn retry() -> Instance {
     )
 }
 
-/// A timer that is made when the inner future is first pending.
-async fn timed<F>(mut inner: F) -> Result<u64, BoxError>
-where
-    F: Future<Output = Result<u64, BoxError>> + Unpin,
-{
-    let mut timer = pin!(None::<Sleep>);
-    std::future::poll_fn(move |cx| {
-        if let Poll::Ready(result) = Pin::new(&mut inner).poll(cx) {
+pin_project! {
+    /// A timer that is made when the inner future is first pending.
+    struct Timed<F> {
+        #[pin]
+        inner: F,
+        #[pin]
+        timer: Option<Sleep>,
+    }
+}
+
+impl<F: Future<Output = Result<u64, BoxError>>> Future for Timed<F> {
+    type Output = Result<u64, BoxError>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let mut this = self.project();
+        if let Poll::Ready(result) = this.inner.poll(cx) {
             return Poll::Ready(result);
         }
-        if timer.is_none() {
-            timer.set(Some(tokio::time::sleep(LIMIT)));
+        if this.timer.is_none() {
+            this.timer.set(Some(tokio::time::sleep(LIMIT)));
         }
-        let timer = timer.as_mut().as_pin_mut().expect("made above");
+        let timer = this.timer.as_pin_mut().expect("made above");
         timer.poll(cx).map(|()| Err("too late".into()))
-    })
-    .await
+    }
+}
+
+/// Around any of the inner services.
+fn timed<S>(make: fn() -> S) -> Instance
+where
+    S: Service<u64, Response = u64, Error = BoxError> + Clone + Send + 'static,
+{
+    Instance::direct(
+        move || (make(), unseen),
+        |inner, number, tally| {
+            let inner = inner.call(number);
+            tally.wait(Timed { inner, timer: None })
+        },
+    )
 }
 
 /// Rate limit, bulkhead and breaker behind one pointer, with one look at the clock.
@@ -354,21 +377,11 @@ pub fn subjects() -> Vec<Subject> {
         subject("rate limit, one hot key", || keyed(1, |_| 0)),
         subject("rate limit, random among 10^6 keys", || {
             keyed(KEYS, |number| number)
-        }),
-        subject("retry with budget, first try", retry),
-        subject("attempt timeout, ready at once", || {
-            Instance::direct(
-                || (plain(), unseen),
-                |inner, number, tally| tally.wait(timed(inner.call(number))),
-            )
-        }),
-        subject("attempt timeout, one pending poll", || {
-            Instance::direct(
-                || (Later, unseen),
-                |later, number, tally| tally.wait(timed(later.call(number))),
-            )
         })
-        .over(Bare::Later),
+        .large(),
+        subject("retry with budget, first try", retry),
+        subject("attempt timeout, ready at once", || timed(plain)),
+        subject("attempt timeout, one pending poll", || timed(|| Later)).over(Bare::Later),
         subject("fallback, not needed", || {
             Instance::direct(
                 || (plain(), unseen),

@@ -3,7 +3,10 @@
 //! A subject is run twice, the second time with twice as many calls: the difference is that of the calls alone. Valgrind
 //! hides the kernel's fast clock, so that each clock read is a system call: that is how they are counted.
 
-use crate::subject::{By, Subject};
+use crate::{
+    list::is_bare_of,
+    subject::{By, Subject},
+};
 use std::{
     collections::BTreeMap,
     env, fmt, fs,
@@ -44,14 +47,26 @@ impl fmt::Display for Counts {
 
 /// Which subjects are counted: ours, but for the one that takes a million keys to build.
 pub fn is_counted(subject: &Subject) -> bool {
-    subject.by == By::Ours && !subject.pattern.contains("10^6")
+    subject.by == By::Ours && !subject.large
 }
 
-pub fn count(subject: &Subject) -> Counts {
+/// Above the bare service.
+pub fn count(subject: &Subject, all: &[Subject]) -> Counts {
+    let bare = all.iter().find(|other| is_bare_of(other, subject.bare));
+    let bare = with_driver(bare.expect("there is one for each"));
+    let all = with_driver(subject);
+    Counts {
+        instructions: rounded(all.instructions - bare.instructions),
+        atomics: rounded(all.atomics - bare.atomics),
+        clock_reads: rounded(all.clock_reads - bare.clock_reads),
+    }
+}
+
+fn with_driver(subject: &Subject) -> Counts {
     let [once, twice] = [CALLS, 2 * CALLS].map(|calls| run(&subject.id(), calls));
     let each = |event: &str| {
         let of = |events: &BTreeMap<String, f64>| events.get(event).copied().unwrap_or(0.0);
-        rounded((of(&twice) - of(&once)) / CALLS as f64)
+        (of(&twice) - of(&once)) / CALLS as f64
     };
     Counts {
         instructions: each("Ir"),

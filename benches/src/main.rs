@@ -137,7 +137,7 @@ fn measure(subjects: &[Subject], options: &Options) {
     if does("instructions") {
         for (subject, figures) in subjects.iter().zip(&mut figures) {
             figures.counts =
-                instructions::is_counted(subject).then(|| instructions::count(subject));
+                instructions::is_counted(subject).then(|| instructions::count(subject, subjects));
         }
     }
     if does("time") {
@@ -176,7 +176,9 @@ fn gate(subjects: &[Subject], accept: bool) -> ExitCode {
     let counted = subjects
         .iter()
         .filter(|subject| instructions::is_counted(subject));
-    let counts: Vec<_> = counted.map(|s| (s.id(), instructions::count(s))).collect();
+    let counts: Vec<_> = counted
+        .map(|s| (s.id(), instructions::count(s, subjects)))
+        .collect();
     for (id, counts) in &counts {
         println!("{id}\t{counts}");
     }

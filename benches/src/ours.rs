@@ -215,7 +215,8 @@ fn rates() -> Vec<Subject> {
         }),
         subject("rate limit, random among 10^6 keys", "", || {
             keyed(KEYS, |number| Some(*number), SLOW)
-        }),
+        })
+        .large(),
     ]
 }
 

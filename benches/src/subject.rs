@@ -51,6 +51,8 @@ pub struct Subject {
     pub end: End,
     /// Whether it makes sense to run it in many threads, and under Valgrind: not if it takes milliseconds.
     pub quick: bool,
+    /// Whether its state is so large that a short batch would measure no more than how it comes into the caches.
+    pub large: bool,
     pub make: Box<dyn Fn() -> Instance>,
 }
 
@@ -68,6 +70,7 @@ impl Subject {
             bare: Bare::Plain,
             end: End::Answered,
             quick: true,
+            large: false,
             make: Box::new(make),
         }
     }
@@ -84,6 +87,11 @@ impl Subject {
 
     pub fn named(mut self, detail: &'static str) -> Self {
         self.detail = detail;
+        self
+    }
+
+    pub fn large(mut self) -> Self {
+        self.large = true;
         self
     }
 

@@ -170,7 +170,8 @@ pub fn subjects() -> Vec<Subject> {
             "governor",
             "dashmap",
             || keyed_governor(KEYS, |number| number),
-        ),
+        )
+        .large(),
         subject(
             "retry with budget, first try",
             "backon",
