@@ -11,6 +11,7 @@
 //! | [`Respond`], `AsStatus` (feature `tonic`) | refusals as responses, and as tonic statuses |
 //! | [`ByAddr`], [`ByHeader`], `ByCertificate` (feature `tls`) | who is calling: keys for limits per caller |
 //! | [`HttpReplay`] | requests that can be sent again, bodies included |
+//! | `AttemptTimeout`, `BodyTimeoutLayer` (feature `timeout`) | a timeout of the request's own; bodies that stand still, or do not end |
 //! | `HttpDeadline`, `SendDeadlineLayer` (feature `timeout`), [`pass_on`] | [deadlines](#deadlines) that travel |
 //! | `Client` (feature `client`) | a pooled client that has all of this around it |
 //! | [`HttpLayer`], [`RespondLayer`] | `.http()` and `.grpc()` on every layer, `.respond()` on those that answer calls themselves, which put these together |

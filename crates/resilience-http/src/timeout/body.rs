@@ -17,8 +17,8 @@ use tokio::{
 };
 
 pin_project! {
-    /// A response body that breaks off with a [`TimedOut`](resilience_timeout::TimedOut) when it stands still, or lasts, for too long: see
-    /// [`BodyTimeoutLayer`](crate::BodyTimeoutLayer).
+    /// A response body that breaks off with a [`TimedOut`](resilience_timeout::TimedOut) when it stands still, or lasts,
+    /// for too long: see [`BodyTimeoutLayer`](crate::BodyTimeoutLayer).
     ///
     /// A body that has its frames at hand needs no timer. A frame that is there wins over a time that is up; after the total
     /// time, one frame of data does, and the end, so that a body with always another frame at hand breaks off too. The
