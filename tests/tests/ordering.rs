@@ -531,12 +531,12 @@ async fn sending_the_deadline_outside_retries_states_time_that_has_passed() {
     let send = SendDeadlineLayer::new();
     let stated = Stated::default();
     let wrong = (whole.clone(), send.clone(), retry.clone()).layer(unavailable(&stated));
-    let _ = wrong.oneshot(request(None)).await;
+    let _ = wrong.oneshot(request(Some(1_000))).await;
     assert_eq!(*stated.lock().unwrap(), [1_000; 3]);
 
     let stated = Stated::default();
     let right = (whole, retry, send).layer(unavailable(&stated));
-    let _ = right.oneshot(request(None)).await;
+    let _ = right.oneshot(request(Some(1_000))).await;
     let stated = stated.lock().unwrap();
     assert_eq!(stated[0], 1_000);
     assert!(stated[1] < 600 && stated[2] < 200, "{stated:?}");

@@ -1,9 +1,9 @@
 use crate::InnerRetries;
 use http::Extensions;
-use resilience_core::Deadline;
+use resilience_core::{Deadline, Priority};
 
 /// Passes on what belongs to a call as a whole, from the request that a service got to one that it sends for it: the
-/// [`Deadline`], and where to note that retries are exhausted, [`InnerRetries`]. What the call asks of others then has what
+/// [`Deadline`], the [`Priority`], and where to note that retries are exhausted, [`InnerRetries`]. What the call asks of others then has what
 /// is left of its time, and not more; and if it has been retried in vain, those who wait for the call can be told.
 ///
 /// What `outbound` holds already is kept where it asks for less: the earlier of two deadlines counts.
@@ -26,8 +26,12 @@ use resilience_core::Deadline;
 /// ```
 pub fn pass_on(inbound: &Extensions, outbound: &mut Extensions) {
     let own = outbound.get::<Deadline>();
-    if let Some(deadline) = inbound.get::<Deadline>().into_iter().chain(own).min() {
-        outbound.insert(*deadline);
+    let both = inbound.get::<Deadline>().into_iter().chain(own).copied();
+    if let Some(deadline) = both.reduce(Deadline::earlier) {
+        outbound.insert(deadline);
+    }
+    if let Some(priority) = inbound.get::<Priority>() {
+        outbound.insert(*priority);
     }
     if let Some(retries) = inbound.get::<InnerRetries>() {
         outbound.insert(retries.clone());

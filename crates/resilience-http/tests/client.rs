@@ -461,7 +461,8 @@ mod time {
     #[tokio::test]
     async fn that_is_left_is_told() {
         let told = |headers: HeaderMap| async move {
-            headers["x-request-timeout-ms"].to_str().unwrap().to_owned()
+            let left = headers.get("x-request-timeout-ms");
+            left.map_or("0".to_owned(), |left| left.to_str().unwrap().to_owned())
         };
         let (uri, _) = serve(Router::new().route("/", get(told))).await;
         let client = builder().build().unwrap();
@@ -472,10 +473,7 @@ mod time {
         };
         let minute = Duration::from_secs(60);
         let of_client = left(client.get(&uri)).await;
-        assert!(
-            of_client <= HOUR && of_client + minute > HOUR,
-            "{of_client:?}"
-        );
+        assert_eq!(of_client, Duration::ZERO, "it is not for the body");
         let own = left(client.get(&uri).timeout(2 * minute)).await;
         assert!(own <= 2 * minute && own > minute, "{own:?}");
     }

@@ -587,6 +587,32 @@ mod sent {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn is_nothing_where_the_body_may_go_on() {
+        let within = |left: u64| {
+            let mut req = request(true, &[]);
+            let deadline = Deadline::within(ms(left)).head_only();
+            req.extensions_mut().insert(deadline);
+            req
+        };
+        let layer = SendDeadlineLayer::new;
+        assert_eq!(sent(layer(), None, within(50)).await, values(&[]));
+        assert_eq!(sent(layer(), None, within(0)).await, Err(Reason::Deadline));
+        // Below the layer for whole calls: what a call has stated is sent on, what it has not is not.
+        for (headers, expected) in [
+            (&[][..], values(&[])),
+            (&[("grpc-timeout", &b"30m"[..])][..], values(&["30m"])),
+        ] {
+            let tell = service_fn(async |req: Request<()>| {
+                let told = sent(SendDeadlineLayer::new(), None, req).await;
+                Ok::<_, Infallible>(Response::new(Full::new(Bytes::from(format!("{told:?}")))))
+            });
+            let whole = builder().build().unwrap().http().respond().layer(tell);
+            let res = whole.oneshot(request(true, headers)).await.unwrap();
+            assert_eq!(said(res).await, format!("200 {expected:?}"));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn is_capped() {
         let layer = || SendDeadlineLayer::new().cap(ms(80)).unwrap();
         for (left, expected) in [(None, "80"), (Some(ms(70)), "70"), (Some(ms(90)), "80")] {
@@ -656,12 +682,13 @@ mod sent {
             .build()
             .unwrap();
         let client = tower::ServiceBuilder::new()
-            .layer(builder().unstated(ms(300)).build().unwrap().http())
+            .layer(builder().build().unwrap().http())
             .layer(retry.http())
             .layer(SendDeadlineLayer::new())
             .service(failing);
         let start = clock::now();
-        let req = Request::new(Full::<Bytes>::from("question"));
+        let mut req = Request::new(Full::<Bytes>::from("question"));
+        req.extensions_mut().insert(Deadline::within(ms(300)));
         let res = client.oneshot(req).await.unwrap();
         assert_eq!(*stated.lock().unwrap(), ["300", "190", "80"]);
         // The next wait would pass the deadline.

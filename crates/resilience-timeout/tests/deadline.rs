@@ -102,6 +102,7 @@ mod allotted {
             bounds in any::<bool>(),
             stated in proptest::option::of(nanos()),
             carried in proptest::option::of(-500_i64..3_000),
+            head_only in any::<bool>(),
         ) {
             let length = Duration::from_nanos;
             let terms = Terms::new("api", length(max), unstated.map(length));
@@ -110,7 +111,11 @@ mod allotted {
             let terms = terms.unstated_bounds_bodies(bounds);
 
             let at = |offset: i64| Timestamp::from_nanos(NOW.as_nanos().strict_add_signed(offset));
-            let got = terms.allot(stated, carried.map(|offset| Deadline::at(at(offset))), NOW);
+            let carries = |offset| {
+                let deadline = Deadline::at(at(offset));
+                if head_only { deadline.head_only() } else { deadline }
+            };
+            let got = terms.allot(stated, carried.map(carries), NOW);
 
             let stated = stated.map(|stated| i128::try_from(stated.as_nanos()).unwrap());
             let callers: Vec<i128> = stated.into_iter().chain(carried.map(i128::from)).collect();
@@ -123,7 +128,17 @@ mod allotted {
                     prop_assert_eq!(got.length().as_nanos(), u128::try_from(expected).unwrap());
                     prop_assert!(expected > 0);
                     prop_assert_eq!(got.deadline().timestamp(), NOW + got.length());
-                    prop_assert_eq!(got.bounds_body(), bounds || !callers.is_empty());
+                    // The body has what was said for it, or may go on.
+                    let body = match carried.filter(|_| !head_only) {
+                        _ if callers.is_empty() => bounds.then_some(expected),
+                        None => stated.map(|stated| stated.min(max.into())),
+                        Some(carried) => {
+                            let carried = i128::from(carried).min(max.into());
+                            Some(stated.map_or(carried, |stated| stated.min(carried)))
+                        }
+                    };
+                    let body = body.map(|body| NOW + length(u64::try_from(body).unwrap()));
+                    prop_assert_eq!(got.deadline().body(), body);
                 }
                 Err(why) => {
                     prop_assert!(expected <= 0);

@@ -19,7 +19,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 /// | setting | default | range |
 /// |---|---|---|
 /// | [`timeout`](Self::timeout): the whole call, to the head of the response | 30 s | more than zero, at most 365 days |
-/// | [`deadline_header`](Self::deadline_header): tells servers what is left of it | `x-request-timeout-ms` | |
+/// | [`deadline_header`](Self::deadline_header): tells servers what is left, where a request has a time of its own | `x-request-timeout-ms` | |
 /// | [`attempts`](Self::attempts): at most, the first included | 3 | 1 to 100 |
 /// | [`backoff`](Self::backoff): before each retry | [`Backoff::default`]: from 100 ms, doubling, up to 10 s, full jitter | checked by [`Backoff`] |
 /// | [`advice_cap`](Self::advice_cap): the longest `Retry-After` | 30 s | more than zero, at most 365 days |
@@ -99,7 +99,9 @@ impl ClientBuilder {
         self
     }
 
-    /// The header in which requests say how many milliseconds are left. For gRPC, it is always `grpc-timeout`.
+    /// The header in which requests say how many milliseconds are left, those that have a time of their own. (The client's
+    /// [`timeout`](Self::timeout) is not for bodies, and a server that is told a time has to be over with the body by then.)
+    /// For gRPC, it is always `grpc-timeout`.
     pub fn deadline_header(mut self, name: HeaderName) -> Self {
         self.deadline_header = Some(name);
         self

@@ -113,7 +113,7 @@ impl RequestBuilder {
                 .map_err(|error| Error::caused_request("its time makes no sense", error))?;
             let within = Deadline::within(timeout);
             let carried = request.extensions().get::<Deadline>();
-            let deadline = carried.map_or(within, |carried| within.min(*carried));
+            let deadline = carried.map_or(within, |carried| within.earlier(*carried));
             request.extensions_mut().insert(deadline);
         }
         Ok(request)

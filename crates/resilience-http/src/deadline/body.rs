@@ -67,7 +67,7 @@ where
         match polled {
             // There may be no end to it: a body that is never pending never looks at the timer.
             Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
-                if !bound.deadline().has_passed(&mut Now::lazy()) {
+                if Now::lazy().get() < bound.end() {
                     return Poll::Ready(Some(Ok(frame)));
                 }
             }
@@ -77,7 +77,7 @@ where
             }
             Poll::Pending => {
                 if this.timer.is_none() {
-                    let at = clock::instant(bound.deadline().timestamp());
+                    let at = clock::instant(bound.end());
                     this.timer.set(Some(tokio::time::sleep_until(at)));
                 }
                 let timer = this.timer.as_mut().as_pin_mut().expect("made above");

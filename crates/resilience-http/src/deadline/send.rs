@@ -4,7 +4,9 @@ use crate::{AsStatus, StatusLayer};
 use crate::{Respond, RespondLayer, classify::deadline};
 use http::{HeaderName, HeaderValue, Request, Response};
 use pin_project_lite::pin_project;
-use resilience_core::{Boxed, ConfigError, Keep, MapErr, Now, Reason, Reject, Rejected, config};
+use resilience_core::{
+    Boxed, ConfigError, Deadline, Keep, MapErr, Now, Reason, Reject, Rejected, config,
+};
 use std::{
     fmt,
     future::Future,
@@ -27,7 +29,9 @@ use tower_service::Service;
 ///
 /// A header that says less is kept; one that says more, or nothing that can be understood, is replaced. With no time
 /// left, in the header's own unit, the request is refused with [`Reason::Deadline`] instead of sent. A request without a
-/// deadline is sent as it is, unless there is a [`cap`](Self::cap).
+/// deadline is sent as it is, unless there is a [`cap`](Self::cap). So is one whose deadline is for the
+/// [head only](Deadline::head_only), such as the one that a [`DeadlineLayer`](resilience_timeout::DeadlineLayer) gives to calls that
+/// state none: whoever is told a time has to be over with the body by then.
 ///
 /// ```
 /// use resilience_http::SendDeadlineLayer;
@@ -135,7 +139,11 @@ pub struct SendDeadline<S, R> {
 impl<R> SendDeadlineLayer<R> {
     /// Says in `req` how much time it has.
     fn state<B>(&self, req: &mut Request<B>) -> Result<(), Rejected> {
-        let left = deadline(req).map(|deadline| deadline.remaining_at(&mut Now::lazy()));
+        let (deadline, mut now) = (deadline(req), Now::lazy());
+        if deadline.is_some_and(|deadline| deadline.has_passed(&mut now)) {
+            return Err(late());
+        }
+        let left = deadline.and_then(Deadline::body).map(|end| end - now.get());
         let Some(left) = left.into_iter().chain(self.cap).min() else {
             return Ok(());
         };
@@ -152,9 +160,13 @@ impl<R> SendDeadlineLayer<R> {
                 req.headers_mut().insert(name, value);
                 Ok(())
             }
-            _ => Err(Rejected::new(Reason::Deadline, "send deadline")),
+            _ => Err(late()),
         }
     }
+}
+
+fn late() -> Rejected {
+    Rejected::new(Reason::Deadline, "send deadline")
 }
 
 impl<S, R, B, C> Service<Request<B>> for SendDeadline<S, R>

@@ -89,7 +89,7 @@ impl Course {
     pub fn begin(plan: &Plan, deadline: Option<Deadline>, now: &mut Now) -> Self {
         let own = plan.deadline.filter(|_| plan.retries());
         let own = own.map(|own| Deadline::after(own, now));
-        let until = own.into_iter().chain(deadline).min();
+        let until = own.into_iter().chain(deadline).reduce(Deadline::earlier);
         Self {
             attempts: 1,
             until: until.map(Deadline::timestamp),

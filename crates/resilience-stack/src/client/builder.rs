@@ -9,6 +9,7 @@ use resilience_fallback::FallbackLayer;
 use resilience_http::StatusLayer;
 use resilience_http::{
     AtEnd, HttpAnswer, HttpClassify, HttpDeadline, HttpLayer, HttpMark, HttpReplay, HttpTimeout,
+    SendDeadlineLayer,
 };
 use resilience_ratelimit::RateLimit;
 use resilience_retry::RetryLayer;
@@ -184,6 +185,7 @@ impl<F, L, B, K> ClientBuilder<Http, F, L, B, K> {
             self.rest.retry?,
             guard.complete(AtEnd),
             timeout,
+            SendDeadlineLayer::new(),
         );
         Ok(ClientStack { layers, policies })
     }
@@ -203,6 +205,7 @@ impl<F, L, B, K> ClientBuilder<Grpc, F, L, B, K> {
             SendTonicBody::new(|req| req.map(tonic::body::Body::new)),
             guard.complete(AtEnd).with_status(),
             timeout.with_status(),
+            SendDeadlineLayer::new().with_status(),
         );
         Ok(ClientStack { layers, policies })
     }

@@ -11,6 +11,7 @@
 //! | bulkhead | 100 calls in flight | [`bulkhead`](ClientBuilder::bulkhead), [`without_bulkhead`](ClientBuilder::without_bulkhead) |
 //! | breaker | as [`Breaker::new`] has it | [`breaker`](ClientBuilder::breaker), [`without_breaker`](ClientBuilder::without_breaker) |
 //! | attempt timeout | 3 s to the head of the response | [`attempt_timeout`](ClientBuilder::attempt_timeout) |
+//! | what is left of a stated deadline, sent on | [`SendDeadlineLayer`] | |
 //!
 //! Rate limit, bulkhead and breaker are one guard; permits last until the body of the response ends. What the preset
 //! makes itself has the name of the stack, in refusals and metrics.
@@ -52,9 +53,9 @@
 //!
 //! # What is left of the time
 //!
-//! To tell the dependency how long it has, put a [`SendDeadlineLayer`](resilience_http::SendDeadlineLayer) inside:
-//! `stack.layer(SendDeadlineLayer::new().layer(client))`. It is not in the stack by default, since the deadline that a
-//! dependency is told bounds bodies and streams there, though the caller may have set none.
+//! Each attempt tells the dependency how much time is left, in `grpc-timeout` or `x-request-timeout-ms`, if the request has stated
+//! a deadline or carries one that bounds the body too. The stack's own default bounds the head alone and is not told, since
+//! the dependency would then be over with streams by that time as well: see [`Deadline`](resilience_core::Deadline).
 //!
 //! # Layer, service, clone
 //!
@@ -70,7 +71,9 @@ use resilience_bulkhead::Bulkhead;
 use resilience_core::{Boxed, GuardLayer, Name};
 #[cfg(feature = "tonic")]
 use resilience_http::{AsStatus, ReplayBody};
-use resilience_http::{AtEnd, HttpAnswer, HttpClassify, HttpDeadline, HttpReplay, HttpTimeout};
+use resilience_http::{
+    AtEnd, HttpAnswer, HttpClassify, HttpDeadline, HttpReplay, HttpTimeout, SendDeadlineLayer,
+};
 use resilience_ratelimit::RateLimit;
 use resilience_retry::RetryLayer;
 use resilience_timeout::{DeadlineLayer, TimeoutLayer};
@@ -91,6 +94,7 @@ pub type HttpLayers<F, G> = (
     HttpRetryLayer,
     GuardLayer<G, HttpClassify, AtEnd, Boxed>,
     TimeoutLayer<HttpTimeout<Boxed>>,
+    SendDeadlineLayer,
 );
 
 /// The layers of a stack for gRPC. `F` is the fallback, or [`Identity`]; `G` the policies.
@@ -102,6 +106,7 @@ pub type GrpcLayers<F, G> = (
     SendTonicBody,
     GuardLayer<G, HttpClassify, AtEnd, AsStatus>,
     TimeoutLayer<HttpTimeout<AsStatus>>,
+    SendDeadlineLayer<AsStatus>,
 );
 
 /// Makes the body that tonic's `Channel` takes of the one that can be sent again.

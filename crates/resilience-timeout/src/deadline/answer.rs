@@ -2,7 +2,7 @@
 
 use super::layer::Shared;
 use crate::{Allotted, Answer, DeadlineError, DeadlineExceeded};
-use resilience_core::{BoxError, Boxed, Deadline, Keep, MapErr};
+use resilience_core::{BoxError, Boxed, Keep, MapErr, Timestamp};
 use std::sync::Arc;
 
 /// Says what the caller gets when its call was not made, or not over in time: an error, or a response.
@@ -95,23 +95,32 @@ where
 /// By when the body of a response has to be over.
 #[derive(Debug)]
 pub struct BodyBound {
+    end: Timestamp,
     allotted: Allotted,
     shared: Arc<Shared>,
 }
 
 impl BodyBound {
-    pub(crate) fn new(allotted: Allotted, shared: Arc<Shared>) -> Self {
-        Self { allotted, shared }
+    /// The bound of a call for which this was allotted, unless the body may go on.
+    pub(crate) fn of(allotted: Allotted, shared: &Arc<Shared>) -> Option<Self> {
+        let end = allotted.deadline().body()?;
+        let shared = shared.clone();
+        Some(Self {
+            end,
+            allotted,
+            shared,
+        })
     }
 
     /// When that is.
-    pub fn deadline(&self) -> Deadline {
-        self.allotted.deadline()
+    pub fn end(&self) -> Timestamp {
+        self.end
     }
 
     /// The body was not over in time: counts it, and says so.
     pub fn exceeded(&self) -> DeadlineExceeded {
-        let why = self.allotted.exceeded(&self.shared.terms);
+        let terms = &self.shared.terms;
+        let why = self.allotted.body_exceeded(self.end, terms);
         self.shared.telemetry.body_exceeded(&why);
         why
     }

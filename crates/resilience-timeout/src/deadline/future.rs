@@ -93,9 +93,7 @@ where
             } => {
                 // A response that is there wins over a time that is up.
                 if let Poll::Ready(result) = inner.poll(cx) {
-                    let bound = allotted
-                        .bounds_body()
-                        .then(|| BodyBound::new(*allotted, shared.clone()));
+                    let bound = BodyBound::of(*allotted, shared);
                     this.state.set(State::Done);
                     let kept = this.kept.take().expect("taken only at the end");
                     return Poll::Ready(match result {

@@ -1,6 +1,6 @@
 use super::DeadlineExceeded;
 use resilience_core::{
-    Deadline, Name, Reason, Rejected, Timestamp,
+    Deadline, Name, Now, Reason, Rejected, Timestamp,
     config::{self, ConfigError},
 };
 use std::time::Duration;
@@ -61,7 +61,7 @@ impl Terms {
 
     /// What a call gets that begins at `now`: as much as it `stated`, as long as the deadline that it `carried` here
     /// allows, but no more than the maximum. Without both, what calls get that state nothing. One that has no time left
-    /// is refused.
+    /// is refused. A body that may go on by what was carried, may go on.
     pub fn allot(
         &self,
         stated: Option<Duration>,
@@ -69,20 +69,28 @@ impl Terms {
         now: Timestamp,
     ) -> Result<Allotted, Rejected> {
         let stated = stated.map(|left| Deadline::at(now + left));
-        let callers = stated.into_iter().chain(carried).min();
-        let deadline = match callers {
-            Some(deadline) => deadline.min(Deadline::at(now + self.max)),
-            None => Deadline::at(now + self.unstated),
+        let callers = stated.into_iter().chain(carried);
+        let (deadline, bounds_body) = match callers.reduce(Deadline::earlier) {
+            Some(deadline) => {
+                let most = Deadline::at(now + self.max);
+                // Who lets the body go on is not to be cut off for a maximum.
+                let bounds_body = deadline.body().is_some();
+                (deadline.earlier(most), bounds_body)
+            }
+            None => {
+                let deadline = Deadline::at(now + self.unstated);
+                (deadline, self.unstated_bounds_bodies)
+            }
         };
-        let length = deadline.timestamp() - now;
-        if length.is_zero() {
+        let deadline = if bounds_body {
+            deadline
+        } else {
+            deadline.head_only()
+        };
+        if deadline.has_passed(&mut Now::at(now)) {
             return Err(Rejected::new(Reason::Deadline, self.policy.clone()));
         }
-        Ok(Allotted {
-            deadline,
-            length,
-            bounds_body: callers.is_some() || self.unstated_bounds_bodies,
-        })
+        Ok(Allotted { deadline, now })
     }
 }
 
@@ -90,8 +98,8 @@ impl Terms {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Allotted {
     deadline: Deadline,
-    length: Duration,
-    bounds_body: bool,
+    /// When the call began.
+    now: Timestamp,
 }
 
 impl Allotted {
@@ -102,16 +110,16 @@ impl Allotted {
 
     /// How long that was from the start of the call.
     pub fn length(&self) -> Duration {
-        self.length
+        self.deadline.timestamp() - self.now
     }
 
-    /// Whether the response has to be over with its body, and not with its head alone.
-    pub fn bounds_body(&self) -> bool {
-        self.bounds_body
-    }
-
-    /// The error for having used it up.
+    /// The error for having used it up before there was a head.
     pub fn exceeded(&self, terms: &Terms) -> DeadlineExceeded {
-        DeadlineExceeded::new(terms.policy.clone(), self.length)
+        DeadlineExceeded::new(terms.policy.clone(), self.length())
+    }
+
+    /// The error for a body that was not over at `end`.
+    pub fn body_exceeded(&self, end: Timestamp, terms: &Terms) -> DeadlineExceeded {
+        DeadlineExceeded::new(terms.policy.clone(), end - self.now)
     }
 }
