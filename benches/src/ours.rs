@@ -144,22 +144,26 @@ fn bulkheads() -> Vec<Subject> {
             })
         }),
         subject("bulkhead, refused", "own error", || {
-            let (bulkhead, permit) = full();
+            let mut held = None;
             Instance::service(|| {
+                let (bulkhead, permit) = full();
+                held = Some(permit);
                 let layer = bulkhead.layer().classify(TypedErrors).keep_error();
                 let verify = move |_| assert_eq!(bulkhead.in_flight(), 1);
                 (layer.layer(Inner::<Failure>::new()), verify)
             })
-            .hold(permit)
+            .hold(held)
         })
         .refused(),
         subject("bulkhead, refused", "BoxError", || {
-            let (bulkhead, permit) = full();
+            let mut held = None;
             Instance::service(|| {
+                let (bulkhead, permit) = full();
+                held = Some(permit);
                 let service = bulkhead.layer().layer(plain());
                 (service, move |_| assert_eq!(bulkhead.in_flight(), 1))
             })
-            .hold(permit)
+            .hold(held)
         })
         .refused(),
     ]

@@ -1,7 +1,7 @@
 //! Libraries that are not middleware: they wrap one future, or answer yes or no.
 
 use crate::{
-    drive::KEYS,
+    drive::{KEYS, Tally},
     inner::{HttpInner, Inner, plain},
     ours::{BURST, INTERVAL},
     subject::{Bare, By, Instance, Subject, unseen},
@@ -35,21 +35,23 @@ fn answer(number: u64) -> impl Future<Output = Result<u64, BoxError>> {
     Inner::answer(number)
 }
 
-/// `failsafe`, in the state that `fail` brings it to.
+/// The result of a call that fails.
+fn failed() -> impl Future<Output = Result<u64, BoxError>> {
+    std::future::ready(Err("failed".into()))
+}
+
+/// `failsafe`, in the state that failures bring it to, if it has to `fail`.
 fn failsafe_of<P, I>(build: impl Fn() -> StateMachine<P, I>, fail: bool) -> Instance
 where
     StateMachine<P, I>: CircuitBreaker + Clone + Send + 'static,
 {
-    let machine = build();
-    if fail {
-        for _ in 0..10 {
-            let failed = std::future::ready(Err::<u64, _>(BoxError::from("failed")));
-            let mut tally = crate::drive::Tally::default();
-            assert!(tally.wait(CircuitBreaker::call(&machine, failed)).is_err());
-        }
-    }
     Instance::direct(
         || {
+            let machine = build();
+            for _ in 0..if fail { 10 } else { 0 } {
+                let call = CircuitBreaker::call(&machine, failed());
+                assert!(Tally::default().wait(call).is_err());
+            }
             let kept = machine.clone();
             let permitted = move |_| assert_ne!(CircuitBreaker::is_call_permitted(&kept), fail);
             (machine, permitted)
@@ -58,20 +60,17 @@ where
     )
 }
 
-fn recloser_of(fail: bool) -> Instance {
-    let wait = if fail { DAY } else { Duration::from_secs(30) };
-    let closed_len = if fail { 1 } else { 100 };
-    let recloser = Recloser::custom().closed_len(closed_len).open_wait(wait);
-    let recloser = AsyncRecloser::from(recloser.build());
-    if fail {
-        for _ in 0..10 {
-            let failed = std::future::ready(Err::<u64, _>(BoxError::from("failed")));
-            let mut tally = crate::drive::Tally::default();
-            assert!(tally.wait(recloser.call(failed)).is_err());
-        }
-    }
+fn recloser_of(closed_len: usize, fail: bool) -> Instance {
     Instance::direct(
-        || (recloser, unseen),
+        || {
+            let recloser = Recloser::custom().closed_len(closed_len).open_wait(DAY);
+            let recloser = AsyncRecloser::from(recloser.build());
+            for _ in 0..if fail { 10 } else { 0 } {
+                let call = recloser.call(failed());
+                assert!(Tally::default().wait(call).is_err());
+            }
+            (recloser, unseen)
+        },
         |recloser, number, tally| tally.wait(recloser.call(answer(number))),
     )
 }
@@ -138,13 +137,15 @@ pub fn subjects() -> Vec<Subject> {
             let policy = || failure_policy::consecutive_failures(10, backoff::constant(DAY));
             failsafe_of(|| Config::new().failure_policy(policy()).build(), false)
         }),
-        subject("breaker, closed", "recloser", "", || recloser_of(false)),
+        subject("breaker, closed", "recloser", "", || {
+            recloser_of(100, false)
+        }),
         subject("breaker, refused", "failsafe", "", || {
             let policy = || failure_policy::consecutive_failures(1, backoff::constant(DAY));
             failsafe_of(|| Config::new().failure_policy(policy()).build(), true)
         })
         .refused(),
-        subject("breaker, refused", "recloser", "", || recloser_of(true)).refused(),
+        subject("breaker, refused", "recloser", "", || recloser_of(1, true)).refused(),
         subject("rate limit", "governor", "called directly", || {
             Instance::direct(
                 || ((plain(), Arc::new(RateLimiter::direct(plenty()))), unseen),

@@ -67,14 +67,19 @@ pub fn subjects() -> Vec<Subject> {
             })
         }),
         subject("bulkhead, refused", "concurrency limit, load shed", || {
-            let layer = GlobalConcurrencyLimitLayer::new(1);
-            let mut holder = layer.layer(plain());
-            let mut cx = Context::from_waker(Waker::noop());
-            assert!(Service::poll_ready(&mut holder, &mut cx).is_ready());
-            let layers = ServiceBuilder::new()
-                .layer(LoadShedLayer::new())
-                .layer(layer);
-            Instance::service(|| (layers.service(plain()), unseen)).hold(holder)
+            let mut held = None;
+            Instance::service(|| {
+                let layer = GlobalConcurrencyLimitLayer::new(1);
+                let mut holder = layer.layer(plain());
+                let mut cx = Context::from_waker(Waker::noop());
+                assert!(Service::poll_ready(&mut holder, &mut cx).is_ready());
+                held = Some(holder);
+                let layers = ServiceBuilder::new()
+                    .layer(LoadShedLayer::new())
+                    .layer(layer);
+                (layers.service(plain()), unseen)
+            })
+            .hold(held)
         })
         .refused(),
         subject("retry with budget, first try", "TpsBudget", || {
