@@ -219,13 +219,10 @@ fn retry() -> Instance {
         || (plain(), unseen),
         |inner, number, tally| {
             let spare = (inner.clone(), number);
-            match tally.wait(inner.call(number)) {
-                Ok(answer) => Ok(answer),
-                Err(_) => {
-                    let (mut inner, number) = spare;
-                    tally.wait(inner.call(number))
-                }
-            }
+            tally.wait(inner.call(number)).or_else(|_| {
+                let (mut inner, number) = spare;
+                tally.wait(inner.call(number))
+            })
         },
     )
 }

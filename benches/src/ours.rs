@@ -61,7 +61,7 @@ fn open() -> Breaker {
     let breaker = builder()
         .consecutive_failures(1)
         .minimum_spread(Duration::ZERO)
-        .open_for(Duration::from_secs(86_400));
+        .open_for(Duration::from_hours(24));
     let breaker = breaker.build().expect(VALID);
     drop_failed(&breaker);
     assert_eq!(breaker.state(), State::Open);
@@ -209,9 +209,8 @@ fn rates() -> Vec<Subject> {
                 let limit = limit.expect(VALID);
                 let service = limit.layer().layer(plain());
                 let spent = spent();
-                (service, move |calls| {
-                    spent(calls, limit.available(clock::now()))
-                })
+                let verify = move |calls| spent(calls, limit.available(clock::now()));
+                (service, verify)
             })
         }),
         subject("rate limit, one hot key", "", || {

@@ -27,7 +27,8 @@ pub struct Report<'a> {
     pub about: Vec<(String, String)>,
 }
 
-type Column<'a> = (&'static str, Box<dyn Fn(&Subject, &Figures) -> String + 'a>);
+type Cell<'a> = Box<dyn Fn(&Subject, &Figures) -> String + 'a>;
+type Column<'a> = (&'static str, Cell<'a>);
 
 impl Report<'_> {
     pub fn markdown(&self) -> String {
@@ -90,7 +91,7 @@ impl Report<'_> {
                     "all threads, total",
                     text_of(|_, f| {
                         let last = f.threads.last()?;
-                        Some(format!("× {:.2} of {}", last.gain.median, last.threads))
+                        Some(format!("× {:.2} of {}", last.gain.median, last.number))
                     }),
                 ));
             }
@@ -160,7 +161,7 @@ impl Report<'_> {
         let spread = |s: &Spread| json!({ "median": s.median, "p10": s.p10, "p90": s.p90 });
         let row = |(subject, figures): (&Subject, &Figures)| {
             let threads = figures.threads.iter().map(|t| {
-                json!({ "threads": t.threads, "nanos_each": spread(&t.each), "gain": spread(&t.gain) })
+                json!({ "threads": t.number, "nanos_each": spread(&t.each), "gain": spread(&t.gain) })
             });
             json!({
                 "id": subject.id(),
@@ -194,9 +195,7 @@ impl Report<'_> {
     }
 }
 
-fn text_of<'a>(
-    cell: impl Fn(&Subject, &Figures) -> Option<String> + 'a,
-) -> Box<dyn Fn(&Subject, &Figures) -> String + 'a> {
+fn text_of<'a>(cell: impl Fn(&Subject, &Figures) -> Option<String> + 'a) -> Cell<'a> {
     Box::new(move |subject, figures| cell(subject, figures).unwrap_or_default())
 }
 

@@ -124,7 +124,7 @@ pub struct Instance {
     /// What one clone allocates.
     pub cloned: AllocationInfo,
     /// What must live for as long as the instance.
-    _held: Box<dyn Any>,
+    held: Box<dyn Any>,
 }
 
 impl Instance {
@@ -150,9 +150,9 @@ impl Instance {
         R: Response,
         V: Fn(u64) + 'static,
     {
-        let mut made = None;
-        let built = measure(|| made = Some(make()));
-        let (original, verify) = made.expect("made above");
+        let mut result = None;
+        let built = measure(|| result = Some(make()));
+        let (original, verify) = result.expect("made above");
         let mut clone = None;
         let cloned = measure(|| clone = Some(original.clone()));
         drop(clone);
@@ -172,12 +172,12 @@ impl Instance {
             service: size_of::<T>(),
             built,
             cloned,
-            _held: Box::new(()),
+            held: Box::new(()),
         }
     }
 
     pub fn hold(mut self, held: impl Any) -> Self {
-        self._held = Box::new(held);
+        self.held = Box::new(held);
         self
     }
 

@@ -61,16 +61,11 @@ fn nanos_each(runner: &mut Runner, calls: u64) -> f64 {
 }
 
 /// A different order in every round, so that nobody always comes after the same one.
-fn shuffled(round: usize, len: usize) -> impl Iterator<Item = usize> {
-    let step = [7, 11, 13, 17, 19, 23, 29, 31];
-    let coprime = |step: &&usize| (1..=len).all(|n| n == 1 || !(len % n == 0 && **step % n == 0));
-    let step = *step
-        .iter()
-        .cycle()
-        .skip(round % 8)
-        .find(coprime)
-        .unwrap_or(&1);
-    (0..len).map(move |place| (round + place * step) % len)
+fn shuffled(round: usize, len: usize) -> Vec<usize> {
+    let mut order: Vec<_> = (0..len).collect();
+    let mix = |n: usize| (n as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    order.sort_by_key(|index| mix((mix(index * 1_000 + round) >> 32) as usize));
+    order
 }
 
 /// Above the bare service of the same round, for each subject.
@@ -78,13 +73,13 @@ pub fn one_thread(subjects: &[Subject], effort: Effort) -> Vec<Spread> {
     let runtime = runtime();
     let _entered = runtime.enter();
     let mut all: Vec<_> = subjects.iter().map(|s| prepare(s, effort.batch)).collect();
-    let mut raw = vec![vec![0.0; effort.rounds]; subjects.len()];
+    let mut raw = vec![Vec::with_capacity(effort.rounds); subjects.len()];
     for round in 0..effort.rounds {
         for index in shuffled(round, subjects.len()) {
             let Prepared { runner, batch, .. } = &mut all[index];
             // What the others have put out of caches and predictors comes back.
             runner(*batch / 4);
-            raw[index][round] = nanos_each(runner, *batch);
+            raw[index].push(nanos_each(runner, *batch));
         }
     }
     let above = |index: usize| above_bare(subjects, &raw, index);
@@ -94,22 +89,19 @@ pub fn one_thread(subjects: &[Subject], effort: Effort) -> Vec<Spread> {
 fn above_bare(subjects: &[Subject], raw: &[Vec<f64>], index: usize) -> Vec<f64> {
     let bare = subjects
         .iter()
-        .position(|s| is_bare_of(s, subjects[index].bare));
-    let bare = &raw[bare.expect("there is one for each")];
-    if std::ptr::eq(bare, &raw[index]) {
-        return bare.clone();
+        .position(|other| is_bare_of(other, subjects[index].bare))
+        .expect("there is one for each");
+    if bare == index {
+        return raw[index].clone();
     }
-    raw[index]
-        .iter()
-        .zip(bare)
-        .map(|(all, bare)| all - bare)
-        .collect()
+    let both = raw[index].iter().zip(&raw[bare]);
+    both.map(|(all, bare)| all - bare).collect()
 }
 
 /// What so many threads on one policy reach.
 #[derive(Clone, Copy, Debug)]
 pub struct Threads {
-    pub threads: usize,
+    pub number: usize,
     /// Nanoseconds per call of each thread, above the bare service in as many threads.
     pub each: Spread,
     /// The calls of all threads together by those of one, the bare service included.
@@ -123,7 +115,7 @@ pub fn many_threads(subjects: &[Subject], effort: Effort, most: usize) -> Vec<Ve
         let _entered = runtime.enter();
         subjects.iter().map(|s| prepare(s, effort.batch)).collect()
     };
-    let mut raw = vec![vec![vec![0.0; effort.rounds]; subjects.len()]; most];
+    let mut raw = vec![vec![Vec::with_capacity(effort.rounds); subjects.len()]; most];
     for round in 0..effort.rounds {
         for index in shuffled(round, subjects.len()) {
             if !subjects[index].quick {
@@ -133,7 +125,7 @@ pub fn many_threads(subjects: &[Subject], effort: Effort, most: usize) -> Vec<Ve
                 let Prepared {
                     instance, batch, ..
                 } = &mut all[index];
-                raw[threads - 1][index][round] = together(instance, *batch, threads);
+                raw[threads - 1][index].push(together(instance, *batch, threads));
             }
         }
     }
@@ -145,7 +137,7 @@ pub fn many_threads(subjects: &[Subject], effort: Effort, most: usize) -> Vec<Ve
                 .zip(many)
                 .map(|(one, many)| threads as f64 * one / many);
             Threads {
-                threads,
+                number: threads,
                 each: Spread::of(above_bare(subjects, &raw[threads - 1], index)),
                 gain: Spread::of(gain.collect()),
             }

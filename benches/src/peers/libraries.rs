@@ -20,7 +20,7 @@ use tower_governor::{
     key_extractor::{GlobalKeyExtractor, KeyExtractor},
 };
 
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 fn subject(
     pattern: &'static str,
