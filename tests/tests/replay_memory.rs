@@ -82,9 +82,9 @@ impl Body for Script {
         }
         let length = self.left.min(self.frame);
         if length > 0 {
-            let first = self.next;
-            let data: Vec<u8> = (0..length).map(|at| first.wrapping_add(at as u8)).collect();
-            self.next = first.wrapping_add(length as u8);
+            let mut bytes = (0..=u8::MAX).cycle().skip(usize::from(self.next));
+            let data: Vec<u8> = bytes.by_ref().take(length).collect();
+            self.next = bytes.next().expect("a cycle has no end");
             self.left -= length;
             return Poll::Ready(Some(Ok(Frame::data(data.into()))));
         }

@@ -70,17 +70,14 @@ impl Terms {
     ) -> Result<Allotted, Rejected> {
         let stated = stated.map(|left| Deadline::at(now + left));
         let callers = stated.into_iter().chain(carried);
-        let (deadline, bounds_body) = match callers.reduce(Deadline::earlier) {
-            Some(deadline) => {
-                let most = Deadline::at(now + self.max);
-                // Who lets the body go on is not to be cut off for a maximum.
-                let bounds_body = deadline.body().is_some();
-                (deadline.earlier(most), bounds_body)
-            }
-            None => {
-                let deadline = Deadline::at(now + self.unstated);
-                (deadline, self.unstated_bounds_bodies)
-            }
+        let (deadline, bounds_body) = if let Some(deadline) = callers.reduce(Deadline::earlier) {
+            let most = Deadline::at(now + self.max);
+            // Who lets the body go on is not to be cut off for a maximum.
+            let bounds_body = deadline.body().is_some();
+            (deadline.earlier(most), bounds_body)
+        } else {
+            let deadline = Deadline::at(now + self.unstated);
+            (deadline, self.unstated_bounds_bodies)
         };
         let deadline = if bounds_body {
             deadline
