@@ -1,0 +1,4 @@
+//! Outages in virtual time, with the real layers.
+
+pub mod report;
+pub mod sim;

@@ -1,0 +1,1 @@
+//! The simulated system: time, arrivals, servers, faults, and what is measured.
