@@ -3,6 +3,12 @@
 //! Machines import from here and never from `std::sync`. Built with `--cfg resilience_loom`, these are
 //! [loom](https://docs.rs/loom)'s types, and the tests named `loom_*` explore every interleaving.
 
+mod spread;
+
+#[cfg(not(resilience_loom))]
+pub use self::spread::{Handle, Handles};
+pub use self::spread::{Padded, Spread};
+
 #[cfg(not(resilience_loom))]
 pub use std::sync::{
     Arc, Mutex, MutexGuard, Weak,
