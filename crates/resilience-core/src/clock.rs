@@ -9,6 +9,10 @@ use tokio::time::Instant;
 const ORIGIN: Timestamp = Timestamp::from_nanos(1 << 58);
 
 fn anchor() -> Instant {
+    #[cfg(feature = "test-util")]
+    if let Some(anchor) = HERE.get() {
+        return anchor;
+    }
     static ANCHOR: OnceLock<Instant> = OnceLock::new();
     *ANCHOR.get_or_init(read)
 }
@@ -37,5 +41,42 @@ pub fn instant(at: Timestamp) -> Instant {
         anchor().checked_add(at - ORIGIN).unwrap_or_else(far)
     } else {
         anchor().checked_sub(ORIGIN - at).unwrap_or_else(read)
+    }
+}
+
+#[cfg(feature = "test-util")]
+std::thread_local! {
+    /// The anchor of this thread, in place of the process's.
+    static HERE: std::cell::Cell<Option<Instant>> = const { std::cell::Cell::new(None) };
+}
+
+/// Until the guard is dropped, this thread's timestamps count from the present: the first one is the same in every
+/// process and every runtime.
+///
+/// Windows have buckets that begin at round timestamps. Where the present falls among them is chance otherwise, since tokio's
+/// paused clock starts when its runtime is built; a simulation that must repeat to the byte begins with this, before anything
+/// in it reads the clock. Policies do not survive it: what they remember has timestamps of another count.
+///
+#[cfg(feature = "test-util")]
+pub fn begin_anew() -> Anew {
+    Anew {
+        before: HERE.replace(Some(read())),
+        thread: std::marker::PhantomData,
+    }
+}
+
+/// Made by [`begin_anew`]: when dropped, the thread's timestamps are as they were before.
+#[cfg(feature = "test-util")]
+#[derive(Debug)]
+#[must_use = "timestamps count as before as soon as this is dropped"]
+pub struct Anew {
+    before: Option<Instant>,
+    thread: std::marker::PhantomData<*const ()>,
+}
+
+#[cfg(feature = "test-util")]
+impl Drop for Anew {
+    fn drop(&mut self) {
+        HERE.set(self.before);
     }
 }
