@@ -32,6 +32,11 @@ pub struct Backoff {
 
 /// How waits are spread, so that clients which failed together do not come back together.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum Jitter {
     /// The wait itself.
@@ -43,6 +48,45 @@ pub enum Jitter {
     Equal,
     /// Anything from the base to three times the previous wait, up to the cap; the factor has no effect.
     Decorrelated,
+}
+
+crate::config! {
+    /// A [`Backoff`] that may not make sense yet: an [exponential](Backoff::exponential) one. Where `cap` is `base`, it is
+    /// [constant](Backoff::constant).
+    pub struct BackoffConfig {
+        /// The wait before the second attempt. Default 100 ms; more than zero, at most 365 days.
+        pub base: Duration as "resilience_core::config::humane" = Duration::from_millis(100),
+        /// How much longer the next wait is. Default 2; from 1 to 100.
+        pub factor: f64 = 2.0,
+        /// The longest wait. Default 10 s; at least `base`, at most 365 days.
+        pub cap: Duration as "resilience_core::config::humane" = Duration::from_secs(10),
+        /// How waits are spread. Default [`Jitter::Full`].
+        pub jitter: Jitter = Jitter::Full,
+    }
+}
+
+impl BackoffConfig {
+    /// The backoff, or what is wrong with its configuration.
+    pub fn build(&self) -> Result<Backoff, ConfigError> {
+        Ok(Backoff::exponential(self.base, self.factor, self.cap)?.jitter(self.jitter))
+    }
+}
+
+impl From<Backoff> for BackoffConfig {
+    fn from(backoff: Backoff) -> Self {
+        let Backoff {
+            base,
+            factor,
+            cap,
+            jitter,
+        } = backoff;
+        Self {
+            base,
+            factor,
+            cap,
+            jitter,
+        }
+    }
 }
 
 impl Backoff {
@@ -104,12 +148,9 @@ pub fn grown(base: Duration, factor: f64, times: u32, cap: Duration) -> Duration
 
 impl Default for Backoff {
     fn default() -> Self {
-        Self {
-            base: Duration::from_millis(100),
-            factor: 2.0,
-            cap: Duration::from_secs(10),
-            jitter: Jitter::Full,
-        }
+        BackoffConfig::default()
+            .build()
+            .expect("the default is within its ranges")
     }
 }
 

@@ -69,6 +69,11 @@ impl Budget {
         BudgetBuilder::default()
     }
 
+    /// The budget that `config` describes, or what is wrong with it.
+    pub fn from_config(config: BudgetConfig) -> Result<Self, ConfigError> {
+        Self::builder().config(config).build()
+    }
+
     /// Notes a call: a first attempt, not a retry.
     pub fn deposit(&self) {
         self.0.calls.fetch_add(1, Ordering::Relaxed);
@@ -213,39 +218,45 @@ impl Drop for Withdrawal {
     }
 }
 
-/// Builds a [`Budget`].
-#[derive(Clone, Debug)]
-pub struct BudgetBuilder {
-    ratio: f64,
-    floor_per_second: f64,
-}
-
-impl Default for BudgetBuilder {
-    fn default() -> Self {
-        Self {
-            ratio: 0.2,
-            floor_per_second: 1.0,
-        }
+crate::config! {
+    /// What a [`BudgetBuilder`] holds.
+    pub struct BudgetConfig {
+        /// See [`BudgetBuilder::ratio`].
+        pub ratio: f64 = 0.2,
+        /// See [`BudgetBuilder::floor_per_second`].
+        pub floor_per_second: f64 = 1.0,
     }
 }
 
+/// Builds a [`Budget`].
+#[derive(Clone, Debug, Default)]
+pub struct BudgetBuilder {
+    config: BudgetConfig,
+}
+
 impl BudgetBuilder {
+    /// All settings at once.
+    pub fn config(mut self, config: BudgetConfig) -> Self {
+        self.config = config;
+        self
+    }
+
     /// Retries earned per call: from 0 to 1, in steps of a thousandth. Default 0.2.
     pub fn ratio(mut self, ratio: f64) -> Self {
-        self.ratio = ratio;
+        self.config.ratio = ratio;
         self
     }
 
     /// Retries allowed per second besides: from 0 to 1,000,000, in steps of a thousandth. Default 1.
     pub fn floor_per_second(mut self, retries: f64) -> Self {
-        self.floor_per_second = retries;
+        self.config.floor_per_second = retries;
         self
     }
 
     /// The budget, or what is wrong with its configuration.
     pub fn build(&self) -> Result<Budget, ConfigError> {
-        let ratio = config::within("ratio", self.ratio, 0.0, 1.0)?;
-        let floor = config::within("floor_per_second", self.floor_per_second, 0.0, 1e6)?;
+        let ratio = config::within("ratio", self.config.ratio, 0.0, 1.0)?;
+        let floor = config::within("floor_per_second", self.config.floor_per_second, 0.0, 1e6)?;
         Ok(Budget(Arc::new(Shared {
             deposit: thousandths(ratio),
             floor: thousandths(floor),

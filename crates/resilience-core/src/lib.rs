@@ -66,8 +66,12 @@
 //! # Features
 //!
 //! `tower` (default): the adapters, on tokio's clock. `metrics`: instruments through the `metrics` facade.
-//! `tracing`: used by the pattern crates for events on transitions. Without any: plain data structures and
+//! `tracing`: used by the pattern crates for events on transitions. `serde`: configurations can be written down, see
+//! [`config`]. Without any: plain data structures and
 //! algorithms, which take the time as an argument.
+
+// The macro `config!` names this crate as the others do.
+extern crate self as resilience_core;
 
 mod backoff;
 mod budget;
@@ -102,8 +106,8 @@ mod layer;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 mod queue;
 
-pub use backoff::{Backoff, Jitter, Waits, grown};
-pub use budget::{Budget, BudgetBuilder, Withdrawal};
+pub use backoff::{Backoff, BackoffConfig, Jitter, Waits, grown};
+pub use budget::{Budget, BudgetBuilder, BudgetConfig, Withdrawal};
 pub use cause::{as_error, find_cause};
 pub use classify::{ByResult, Classify, Errors, TypedErrors, Verdict, by_result};
 pub use completion::{AtHead, Completion};

@@ -1,4 +1,15 @@
-//! What a builder says when its configuration makes no sense.
+//! Configurations: what a builder says when one makes no sense, and how one is written down.
+
+#[cfg(feature = "serde")]
+pub mod humane;
+#[cfg(feature = "serde")]
+pub mod or_false;
+#[cfg(feature = "serde")]
+mod rate;
+mod settings;
+
+#[cfg(feature = "serde")]
+pub use rate::Rate;
 
 use std::{borrow::Cow, error::Error, fmt, time::Duration};
 
@@ -13,7 +24,7 @@ use std::{borrow::Cow, error::Error, fmt, time::Duration};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    field: &'static str,
+    field: Cow<'static, str>,
     value: String,
     expected: Cow<'static, str>,
 }
@@ -21,20 +32,34 @@ pub struct ConfigError {
 impl ConfigError {
     /// `field` has `value`, and must be `expected` (a phrase that reads well after "it must be").
     pub fn new(
-        field: &'static str,
+        field: impl Into<Cow<'static, str>>,
         value: impl fmt::Debug,
         expected: impl Into<Cow<'static, str>>,
     ) -> Self {
         Self {
-            field,
+            field: field.into(),
             value: format!("{value:?}"),
             expected: expected.into(),
         }
     }
 
-    /// The name of the field, as the builder's method spells it.
-    pub fn field(&self) -> &'static str {
-        self.field
+    /// The same error of a configuration that is the field `parent` of another one.
+    ///
+    /// ```
+    /// # use resilience_core::ConfigError;
+    /// let error = ConfigError::new("attempts", 0, "from 1 to 100").under("retry");
+    /// assert_eq!(error.to_string(), "`retry.attempts` is 0; it must be from 1 to 100");
+    /// ```
+    pub fn under(self, parent: &str) -> Self {
+        Self {
+            field: format!("{parent}.{}", self.field).into(),
+            ..self
+        }
+    }
+
+    /// The name of the field, as the builder's method spells it; within other configurations with a path.
+    pub fn field(&self) -> &str {
+        &self.field
     }
 
     /// The offending value, in debug form.
