@@ -1,6 +1,6 @@
 use crate::{
-    BreakerBuilder, BreakerPermit, Snapshot, State, Transition, builder::Hook, machine::Machine,
-    telemetry::Telemetry,
+    BreakerBuilder, BreakerConfig, BreakerPermit, Snapshot, State, Transition, builder::Hook,
+    machine::Machine, telemetry::Telemetry,
 };
 use resilience_core::{ConfigError, Gate, GuardLayer, Name, Now, Policy, Reason, Rejected};
 use std::{
@@ -46,6 +46,11 @@ impl Breaker {
     /// A breaker that differs from the default.
     pub fn builder(name: impl Into<Name>) -> BreakerBuilder {
         BreakerBuilder::new(name)
+    }
+
+    /// The breaker that `config` describes, or what is wrong with it.
+    pub fn from_config(name: impl Into<Name>, config: BreakerConfig) -> Result<Self, ConfigError> {
+        Self::builder(name).config(config).build()
     }
 
     /// A Tower layer with this breaker.

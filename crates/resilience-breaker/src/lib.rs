@@ -118,11 +118,12 @@
 //!
 //! # Features
 //!
-//! `tower` (default): the layer. `metrics`, `tracing`: see above. Without any, the [`machine`] alone.
+//! `tower` (default): the layer. `metrics`, `tracing`: see above. `serde`: [`BreakerConfig`] can be read and written. Without any, the [`machine`] alone.
 
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 mod breaker;
 mod builder;
+mod config;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 mod forget;
 pub mod machine;
@@ -134,6 +135,7 @@ mod telemetry;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 pub use breaker::{Breaker, BreakerLayer};
 pub use builder::BreakerBuilder;
+pub use config::{BreakerConfig, OpenGrowing, TimeWindow};
 pub use machine::{Abandoned, Cause, Snapshot, State, Transition};
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 pub use permit::BreakerPermit;

@@ -1,18 +1,20 @@
 //! Makes a configuration of the settings, or says what is wrong with them.
 
-use super::{BreakerBuilder, Chosen, Growth};
-use crate::machine::{
-    Abandoned,
-    config::{Config, Judge, Opening, Probing, Rates, RunLimit, SlowCalls, WindowKind},
+use crate::{
+    BreakerConfig, OpenGrowing, TimeWindow,
+    machine::{
+        Abandoned,
+        config::{Config, Judge, Opening, Probing, Rates, RunLimit, SlowCalls, WindowKind},
+    },
 };
 use resilience_core::{ConfigError, config, nanos};
-use std::time::Duration;
+use std::{fmt::Debug, time::Duration};
 
 /// Nobody means more than this.
 const MANY: u32 = 1_000_000;
 
-impl BreakerBuilder {
-    pub(super) fn config(&self) -> Result<Config, ConfigError> {
+impl BreakerConfig {
+    pub(super) fn check(&self) -> Result<Config, ConfigError> {
         let rates = self.rates()?;
         let run = self.run()?;
         if run.is_none() && rates.failure.is_none() && rates.slow.is_none() {
@@ -24,20 +26,7 @@ impl BreakerBuilder {
         }
         let window = self.window()?;
         let judged = rates.failure.is_some() || rates.slow.is_some();
-        let judge = match self.judge {
-            Judge::InARow(successes) => {
-                Judge::InARow(config::count("successes_to_close", successes, 1, MANY)?)
-            }
-            Judge::ByRate(results) => {
-                config::count("judge_probes_after", results, 1, u64::from(MANY))?;
-                if !judged {
-                    let expected =
-                        "left out where neither `failure_rate` nor `slow_call_rate` is set";
-                    return Err(ConfigError::new("judge_probes_after", results, expected));
-                }
-                self.judge
-            }
-        };
+        let judge = self.judge(judged)?;
         if let Abandoned::FailureAfter(limit) = self.abandoned {
             config::duration("abandoned", limit)?;
         }
@@ -54,6 +43,26 @@ impl BreakerBuilder {
             },
             abandoned: self.abandoned,
         })
+    }
+
+    fn judge(&self, judged: bool) -> Result<Judge, ConfigError> {
+        let Some(results) = self.judge_probes_after else {
+            let successes = self.successes_to_close.unwrap_or(3);
+            let successes = config::count("successes_to_close", successes, 1, MANY)?;
+            return Ok(Judge::InARow(successes));
+        };
+        not_both(
+            "judge_probes_after",
+            results,
+            "successes_to_close",
+            self.successes_to_close.is_some(),
+        )?;
+        config::count("judge_probes_after", results, 1, MANY)?;
+        if !judged {
+            let expected = "left out where neither `failure_rate` nor `slow_call_rate` is set";
+            return Err(ConfigError::new("judge_probes_after", results, expected));
+        }
+        Ok(Judge::ByRate(results.into()))
     }
 
     fn rates(&self) -> Result<Rates, ConfigError> {
@@ -101,35 +110,36 @@ impl BreakerBuilder {
     }
 
     fn window(&self) -> Result<WindowKind, ConfigError> {
-        match self.window {
-            Chosen::Count(calls) => {
-                if let Some(covered) = self.minimum_covered {
-                    let expected = "left out with a count window, which covers no time";
-                    return Err(ConfigError::new("minimum_covered", covered, expected));
-                }
-                let calls = config::count("count_window", calls, 1, MANY as usize)?;
-                Ok(WindowKind::Count(calls))
+        if let Some(calls) = self.count_window {
+            not_both(
+                "count_window",
+                calls,
+                "time_window",
+                self.time_window.is_some(),
+            )?;
+            if let Some(covered) = self.minimum_covered {
+                let expected = "left out with a count window, which covers no time";
+                return Err(ConfigError::new("minimum_covered", covered, expected));
             }
-            Chosen::Time(duration, buckets) => {
-                let shortest = Duration::from_millis(1);
-                config::count("time_window.duration", duration, shortest, config::LONGEST)?;
-                config::count("time_window.buckets", buckets, 2, 100)?;
-                let width = nanos(duration).div_ceil(u64::from(buckets));
-                // More than that a window need not hold, just after its oldest bucket has left.
-                let covers = duration.saturating_sub(Duration::from_nanos(width));
-                let minimum_covered = match self.minimum_covered {
-                    Some(covered) => {
-                        config::count("minimum_covered", covered, Duration::ZERO, covers)?
-                    }
-                    None => covers.min(Duration::from_secs(1)),
-                };
-                Ok(WindowKind::Time {
-                    width,
-                    buckets: buckets as usize,
-                    minimum_covered,
-                })
-            }
+            let calls = config::count("count_window", calls, 1, MANY as usize)?;
+            return Ok(WindowKind::Count(calls));
         }
+        let TimeWindow { duration, buckets } = self.time_window.unwrap_or_default();
+        let shortest = Duration::from_millis(1);
+        config::count("time_window.duration", duration, shortest, config::LONGEST)?;
+        config::count("time_window.buckets", buckets, 2, 100)?;
+        let width = nanos(duration).div_ceil(u64::from(buckets));
+        // More than that a window need not hold, just after its oldest bucket has left.
+        let covers = duration.saturating_sub(Duration::from_nanos(width));
+        let minimum_covered = match self.minimum_covered {
+            Some(covered) => config::count("minimum_covered", covered, Duration::ZERO, covers)?,
+            None => covers.min(Duration::from_secs(1)),
+        };
+        Ok(WindowKind::Time {
+            width,
+            buckets: buckets as usize,
+            minimum_covered,
+        })
     }
 
     fn calls(&self, window: WindowKind) -> Result<u64, ConfigError> {
@@ -144,38 +154,54 @@ impl BreakerBuilder {
     }
 
     fn opening(&self) -> Result<Opening, ConfigError> {
-        let (opening, jitter) = match self.open {
-            Growth::Fixed(duration) => {
-                let base = config::duration("open_for", duration)?;
-                (
-                    Opening {
-                        base,
-                        steady: 1,
-                        factor: 1.0,
-                        cap: base,
-                        jitter: 0.0,
-                    },
-                    0.0,
-                )
-            }
-            Growth::Growing {
+        let (opening, jitter) = if let Some(duration) = self.open_for {
+            not_both(
+                "open_for",
+                duration,
+                "open_growing",
+                self.open_growing.is_some(),
+            )?;
+            let base = config::duration("open_for", duration)?;
+            let opening = Opening {
+                base,
+                steady: 1,
+                factor: 1.0,
+                cap: base,
+                jitter: 0.0,
+            };
+            (opening, 0.0)
+        } else {
+            let OpenGrowing {
                 base,
                 steady,
                 factor,
                 cap,
-            } => {
-                let base = config::duration("open_growing.base", base)?;
-                let opening = Opening {
-                    base,
-                    steady: config::count("open_growing.steady", steady, 1, 1_000)?,
-                    factor: config::within("open_growing.factor", factor, 1.0, 100.0)?,
-                    cap: config::count("open_growing.cap", cap, base, config::LONGEST)?,
-                    jitter: 0.0,
-                };
-                (opening, 0.2)
-            }
+            } = self.open_growing.unwrap_or_default();
+            let base = config::duration("open_growing.base", base)?;
+            let opening = Opening {
+                base,
+                steady: config::count("open_growing.steady", steady, 1, 1_000)?,
+                factor: config::within("open_growing.factor", factor, 1.0, 100.0)?,
+                cap: config::count("open_growing.cap", cap, base, config::LONGEST)?,
+                jitter: 0.0,
+            };
+            (opening, 0.2)
         };
         let jitter = config::within("open_jitter", self.open_jitter.unwrap_or(jitter), 0.0, 0.9)?;
         Ok(Opening { jitter, ..opening })
     }
+}
+
+/// Two settings of which each takes the other's place.
+fn not_both(
+    field: &'static str,
+    value: impl Debug,
+    other: &str,
+    is_set: bool,
+) -> Result<(), ConfigError> {
+    if is_set {
+        let expected = format!("left out where `{other}` is set");
+        return Err(ConfigError::new(field, value, expected));
+    }
+    Ok(())
 }

@@ -1,8 +1,8 @@
 mod check;
 
 use crate::{
-    Transition,
-    machine::{Abandoned, Machine, config::Judge},
+    BreakerConfig, OpenGrowing, TimeWindow, Transition,
+    machine::{Abandoned, Machine},
 };
 use resilience_core::{ConfigError, Entropy, Name};
 use std::{fmt, time::Duration};
@@ -29,90 +29,51 @@ use std::{fmt, time::Duration};
 /// cannot be.
 pub struct BreakerBuilder {
     pub(crate) name: Name,
-    window: Chosen,
-    failure_rate: Option<f64>,
-    slow_call_duration: Option<Duration>,
-    slow_call_rate: Option<f64>,
-    minimum_calls: Option<u64>,
-    minimum_covered: Option<Duration>,
-    consecutive_failures: Option<u32>,
-    minimum_spread: Option<Duration>,
-    open: Growth,
-    open_jitter: Option<f64>,
+    config: BreakerConfig,
     entropy: Entropy,
-    probes: usize,
-    judge: Judge,
-    probe_limit: Duration,
-    abandoned: Abandoned,
     pub(crate) on_transition: Option<Hook>,
 }
 
 pub(crate) type Hook = Box<dyn Fn(Transition) + Send + Sync>;
-
-#[derive(Clone, Copy, Debug)]
-enum Chosen {
-    Count(usize),
-    Time(Duration, u32),
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Growth {
-    Fixed(Duration),
-    Growing {
-        base: Duration,
-        steady: u32,
-        factor: f64,
-        cap: Duration,
-    },
-}
 
 impl BreakerBuilder {
     /// The default, for a breaker of this name: it stands in refusals, metrics and events.
     pub fn new(name: impl Into<Name>) -> Self {
         Self {
             name: name.into(),
-            window: Chosen::Time(Duration::from_secs(5), 10),
-            failure_rate: Some(0.2),
-            slow_call_duration: None,
-            slow_call_rate: None,
-            minimum_calls: None,
-            minimum_covered: None,
-            consecutive_failures: Some(10),
-            minimum_spread: None,
-            open: Growth::Growing {
-                base: Duration::from_millis(250),
-                steady: 4,
-                factor: 2.0,
-                cap: Duration::from_secs(3),
-            },
-            open_jitter: None,
+            config: BreakerConfig::default(),
             entropy: Entropy::new(),
-            probes: 1,
-            judge: Judge::InARow(3),
-            probe_limit: Duration::from_secs(5),
-            abandoned: Abandoned::default(),
             on_transition: None,
         }
+    }
+
+    /// All settings at once, but for [`entropy`](Self::entropy) and [`on_transition`](Self::on_transition), which no
+    /// configuration holds.
+    pub fn config(mut self, config: BreakerConfig) -> Self {
+        self.config = config;
+        self
     }
 
     /// Judges the last `calls` outcomes, whenever they came. Replaces the time window. One byte or two for
     /// each.
     pub fn count_window(mut self, calls: usize) -> Self {
-        self.window = Chosen::Count(calls);
+        self.config.count_window = Some(calls);
+        self.config.time_window = None;
         self
     }
 
     /// Judges the outcomes of the last `duration`. It slides in steps of one of the `buckets`: what is judged
     /// covers the duration less at most one bucket. Replaces the count window.
     pub fn time_window(mut self, duration: Duration, buckets: u32) -> Self {
-        self.window = Chosen::Time(duration, buckets);
+        self.config.time_window = Some(TimeWindow { duration, buckets });
+        self.config.count_window = None;
         self
     }
 
     /// Opens when at least this share of the window are failures: 5 of 10 are 0.5. `None`: failures are judged
     /// by [`consecutive_failures`](Self::consecutive_failures) alone.
     pub fn failure_rate(mut self, rate: impl Into<Option<f64>>) -> Self {
-        self.failure_rate = rate.into();
+        self.config.failure_rate = rate.into();
         self
     }
 
@@ -120,45 +81,46 @@ impl BreakerBuilder {
     /// probe it reopens, else it counts for the [`slow_call_rate`](Self::slow_call_rate), which must be set
     /// too.
     pub fn slow_call_duration(mut self, duration: Duration) -> Self {
-        self.slow_call_duration = Some(duration);
+        self.config.slow_call_duration = Some(duration);
         self
     }
 
     /// Opens when at least this share of the window are slow. Needs
     /// [`slow_call_duration`](Self::slow_call_duration).
     pub fn slow_call_rate(mut self, rate: f64) -> Self {
-        self.slow_call_rate = Some(rate);
+        self.config.slow_call_rate = Some(rate);
         self
     }
 
     /// Judges the rates only when the window holds this many calls.
     pub fn minimum_calls(mut self, calls: u64) -> Self {
-        self.minimum_calls = Some(calls);
+        self.config.minimum_calls = Some(calls);
         self
     }
 
     /// Judges the rates only when the oldest outcome in the time window is this old. Not for count windows.
     pub fn minimum_covered(mut self, duration: Duration) -> Self {
-        self.minimum_covered = Some(duration);
+        self.config.minimum_covered = Some(duration);
         self
     }
 
     /// Opens after so many failures in a row. `None`: failures are judged by their rate alone.
     pub fn consecutive_failures(mut self, failures: impl Into<Option<u32>>) -> Self {
-        self.consecutive_failures = failures.into();
+        self.config.consecutive_failures = failures.into();
         self
     }
 
     /// Failures in a row count only when this much time lies between the first and the last. A lost
     /// connection fails many calls in one moment; that is no outage yet.
     pub fn minimum_spread(mut self, spread: Duration) -> Self {
-        self.minimum_spread = Some(spread);
+        self.config.minimum_spread = Some(spread);
         self
     }
 
     /// Stays open for exactly this long, every time. Replaces [`open_growing`](Self::open_growing).
     pub fn open_for(mut self, duration: Duration) -> Self {
-        self.open = Growth::Fixed(duration);
+        self.config.open_for = Some(duration);
+        self.config.open_growing = None;
         self
     }
 
@@ -168,19 +130,20 @@ impl BreakerBuilder {
     /// `steady`: from 1 to 1,000; `factor`: from 1 to 100; `cap`: at least `base`. Errors name these fields
     /// `open_growing.base` and so on.
     pub fn open_growing(mut self, base: Duration, steady: u32, factor: f64, cap: Duration) -> Self {
-        self.open = Growth::Growing {
+        self.config.open_growing = Some(OpenGrowing {
             base,
             steady,
             factor,
             cap,
-        };
+        });
+        self.config.open_for = None;
         self
     }
 
     /// Makes each opening longer or shorter by up to this share, so that many clients do not come back
     /// together.
     pub fn open_jitter(mut self, share: f64) -> Self {
-        self.open_jitter = Some(share);
+        self.config.open_jitter = Some(share);
         self
     }
 
@@ -192,34 +155,36 @@ impl BreakerBuilder {
 
     /// Half-open: how many probes may be under way at once.
     pub fn probes(mut self, concurrent: usize) -> Self {
-        self.probes = concurrent;
+        self.config.probes = concurrent;
         self
     }
 
     /// Half-open: closes after so many successes in a row; the first failure reopens. Replaces
     /// [`judge_probes_after`](Self::judge_probes_after).
     pub fn successes_to_close(mut self, successes: u32) -> Self {
-        self.judge = Judge::InARow(successes);
+        self.config.successes_to_close = Some(successes);
+        self.config.judge_probes_after = None;
         self
     }
 
     /// Half-open: waits for so many results, then closes, or reopens if their failure rate or slow-call rate
     /// is that of the window or above. Replaces [`successes_to_close`](Self::successes_to_close).
     pub fn judge_probes_after(mut self, results: u32) -> Self {
-        self.judge = Judge::ByRate(u64::from(results));
+        self.config.judge_probes_after = Some(results);
+        self.config.successes_to_close = None;
         self
     }
 
     /// Half-open: ends a probe after this time, when a call next asks. It is a failure if the head of its
     /// response is not there, and a success otherwise.
     pub fn probe_limit(mut self, limit: Duration) -> Self {
-        self.probe_limit = limit;
+        self.config.probe_limit = limit;
         self
     }
 
     /// What an abandoned call counts.
     pub fn abandoned(mut self, abandoned: Abandoned) -> Self {
-        self.abandoned = abandoned;
+        self.config.abandoned = abandoned;
         self
     }
 
@@ -236,7 +201,7 @@ impl BreakerBuilder {
 
     /// The algorithm alone, without name, hook, telemetry or clock; or what is wrong with the configuration.
     pub fn machine(&self) -> Result<Machine, ConfigError> {
-        Ok(Machine::new(self.config()?, self.entropy.clone()))
+        Ok(Machine::new(self.config.check()?, self.entropy.clone()))
     }
 }
 
@@ -244,7 +209,7 @@ impl fmt::Debug for BreakerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("BreakerBuilder")
             .field("name", &self.name)
-            .field("window", &self.window)
+            .field("config", &self.config)
             .field("on_transition", &self.on_transition.is_some())
             .finish_non_exhaustive()
     }

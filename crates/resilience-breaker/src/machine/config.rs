@@ -9,6 +9,11 @@ use std::time::Duration;
 /// An outer timeout abandons calls, and so does a client that goes away. The first says much about the
 /// dependency and the second nothing, and from here they look the same.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[cfg_attr(
+    feature = "serde",
+    derive(serde::Serialize, serde::Deserialize),
+    serde(rename_all = "snake_case")
+)]
 #[non_exhaustive]
 pub enum Abandoned {
     /// Extends the run of failures, and is left out of the window. An abandoned probe reopens. The default: a
@@ -21,7 +26,9 @@ pub enum Abandoned {
     /// Is a failure.
     Failure,
     /// Is a failure if the call had been under way for at least this long, and is ignored otherwise.
-    FailureAfter(Duration),
+    FailureAfter(
+        #[cfg_attr(feature = "serde", serde(with = "resilience_core::config::humane"))] Duration,
+    ),
 }
 
 #[derive(Clone, Debug)]
