@@ -76,6 +76,16 @@ fn shares_are_rounded_up_to_whole_slots_and_never_turned_around() {
         Bulkhead::MAX_LIMIT
     );
 
+    for percent in 0..=100_u8 {
+        let share = f64::from(percent) / 100.0;
+        for (limit, expected) in [(100, percent.into()), (1_000, usize::from(percent) * 10)] {
+            let shared = bulkhead(limit).normal_share(share).unwrap();
+            assert_eq!(limits(&shared)[1], expected, "{percent} % of {limit}");
+        }
+    }
+    let trace = bulkhead(10).normal_share(f64::MIN_POSITIVE).unwrap();
+    assert_eq!(limits(&trace)[1], 1);
+
     let turned = bulkhead(10)
         .normal_share(0.2)
         .unwrap()
