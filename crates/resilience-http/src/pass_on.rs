@@ -6,7 +6,8 @@ use resilience_core::{Deadline, Priority};
 /// [`Deadline`], the [`Priority`], and where to note that retries are exhausted, [`InnerRetries`]. What the call asks of others then has what
 /// is left of its time, and not more; and if it has been retried in vain, those who wait for the call can be told.
 ///
-/// What `outbound` holds already is kept where it asks for less: the earlier of two deadlines counts.
+/// What `outbound` holds already is kept where it asks for less: the earlier of two deadlines counts, and the lower of two
+/// priorities.
 ///
 /// ```
 /// use http::Request;
@@ -30,8 +31,10 @@ pub fn pass_on(inbound: &Extensions, outbound: &mut Extensions) {
     if let Some(deadline) = both.reduce(Deadline::earlier) {
         outbound.insert(deadline);
     }
-    if let Some(priority) = inbound.get::<Priority>() {
-        outbound.insert(*priority);
+    let own = outbound.get::<Priority>();
+    let both = inbound.get::<Priority>().into_iter().chain(own).copied();
+    if let Some(priority) = both.min() {
+        outbound.insert(priority);
     }
     if let Some(retries) = inbound.get::<InnerRetries>() {
         outbound.insert(retries.clone());

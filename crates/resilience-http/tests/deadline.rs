@@ -8,7 +8,7 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header::CONTE
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full, StreamBody};
 use proptest::prelude::*;
-use resilience_core::{BoxError, Deadline, Reason, Rejected, clock};
+use resilience_core::{BoxError, Deadline, Priority, Reason, Rejected, clock};
 use resilience_http::{
     HttpDeadline, HttpLayer, RespondLayer, SendDeadlineLayer, format_grpc_timeout, format_millis,
     parse_grpc_timeout, parse_millis, pass_on,
@@ -711,6 +711,31 @@ async fn the_earlier_deadline_is_passed_on() {
             let mut extensions = http::Extensions::new();
             if let Some(deadline) = deadline {
                 extensions.insert(deadline);
+            }
+            extensions
+        });
+        pass_on(&from, &mut to);
+        assert_eq!(to.get(), expected.as_ref());
+    }
+}
+
+#[test]
+fn the_lower_priority_is_passed_on() {
+    use Priority::{Critical, Normal, Sheddable};
+    for (inbound, outbound, expected) in [
+        (None, None, None),
+        (Some(Critical), None, Some(Critical)),
+        (None, Some(Critical), Some(Critical)),
+        // A prefetch on behalf of a payment is a prefetch.
+        (Some(Critical), Some(Sheddable), Some(Sheddable)),
+        // Nobody becomes important by calling others.
+        (Some(Sheddable), Some(Critical), Some(Sheddable)),
+        (Some(Normal), Some(Critical), Some(Normal)),
+    ] {
+        let [from, mut to] = [inbound, outbound].map(|priority: Option<Priority>| {
+            let mut extensions = http::Extensions::new();
+            if let Some(priority) = priority {
+                extensions.insert(priority);
             }
             extensions
         });
