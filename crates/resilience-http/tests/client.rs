@@ -15,7 +15,7 @@ use http_body_util::Full;
 use resilience_core::{Backoff, BothFailed, BoxError, Budget, Deadline, Outcome, Reason, Rejected};
 use resilience_http::{
     Client, Degraded,
-    client::{Abandoned, Body, ClientBuilder, Error, Origin, error_for_status},
+    client::{Abandoned, Body, ClientBuilder, Error, Origin, RequestBuilder, error_for_status},
 };
 use std::{
     io::{Read, Write},
@@ -459,6 +459,32 @@ mod time {
     }
 
     #[tokio::test]
+    async fn of_a_call_is_not_made_longer_by_what_was_passed_on() {
+        let uri = silent().await;
+        let client = builder().timeout(SHORT).build().unwrap();
+        let passed_on: [fn(RequestBuilder) -> RequestBuilder; 3] = [
+            |request| request.header("x-request-timeout-ms", "3600000"),
+            |request| request.extension(Deadline::within(HOUR).head_only()),
+            |request| {
+                let request = request.header("x-request-timeout-ms", "18446744073709551615");
+                request.extension(Deadline::within(HOUR).head_only())
+            },
+        ];
+        for pass_on in passed_on {
+            let call = pass_on(client.get(&uri)).send();
+            let error = tokio::time::timeout(HOUR / 60, call)
+                .await
+                .unwrap()
+                .unwrap_err();
+            assert!(error.is_timeout(), "{error:?}");
+        }
+
+        let patient = builder().build().unwrap();
+        let request = patient.get(&uri).header("x-request-timeout-ms", "30");
+        assert!(request.send().await.unwrap_err().is_timeout());
+    }
+
+    #[tokio::test]
     async fn that_is_left_is_told() {
         let told = |headers: HeaderMap| async move {
             let left = headers.get("x-request-timeout-ms");
@@ -466,7 +492,7 @@ mod time {
         };
         let (uri, _) = serve(Router::new().route("/", get(told))).await;
         let client = builder().build().unwrap();
-        let left = async |request: resilience_http::client::RequestBuilder| {
+        let left = async |request: RequestBuilder| {
             let res = request.send().await.unwrap();
             let left = res.into_body().text().await.unwrap();
             Duration::from_millis(left.parse().unwrap())
@@ -476,6 +502,9 @@ mod time {
         assert_eq!(of_client, Duration::ZERO, "it is not for the body");
         let own = left(client.get(&uri).timeout(2 * minute)).await;
         assert!(own <= 2 * minute && own > minute, "{own:?}");
+        let hasty = builder().timeout(minute).build().unwrap();
+        let longer = left(hasty.get(&uri).timeout(2 * minute)).await;
+        assert!(longer > minute, "who asks for more gets it: {longer:?}");
     }
 
     #[tokio::test]

@@ -87,7 +87,7 @@
 //! | | |
 //! |---|---|
 //! | the deadline | fixed by the call, with one clock read: what the request states, or the one that it [carries](Carry) already if that is earlier; never later than `max` |
-//! | nothing stated | [`unstated`](DeadlineBuilder::unstated), by default `max`, by default 30 s |
+//! | nothing stated, or carried for the head only | no more than [`unstated`](DeadlineBuilder::unstated), by default `max`, by default 30 s |
 //! | zero, or past | refused with [`Reason::Deadline`](resilience_core::Reason::Deadline); the inner service is not called |
 //! | nonsense stated | refused with [`MalformedDeadline`], or [ignored](DeadlineBuilder::ignore_malformed) |
 //! | for everything within | noted in the request |

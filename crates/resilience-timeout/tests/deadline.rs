@@ -119,7 +119,9 @@ mod allotted {
 
             let stated = stated.map(|stated| i128::try_from(stated.as_nanos()).unwrap());
             let callers: Vec<i128> = stated.into_iter().chain(carried.map(i128::from)).collect();
+            let unsaid = stated.is_none() && head_only;
             let expected = match callers.iter().min() {
+                Some(least) if unsaid => i128::from(unstated.unwrap_or(max)).min(*least),
                 Some(least) => i128::from(max).min(*least),
                 None => unstated.unwrap_or(max).into(),
             };

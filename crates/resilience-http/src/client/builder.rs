@@ -93,7 +93,8 @@ impl ClientBuilder {
     ///
     /// A request that says itself how long it may take, by [`RequestBuilder::timeout`](super::RequestBuilder::timeout) or a
     /// [`Deadline`](resilience_core::Deadline) in its extensions, gets that time in place of this one, and its body has to
-    /// be over by then too.
+    /// be over by then too. A deadline for the head only, such as a server's default that was passed on, and a
+    /// [header](Self::deadline_header) that the request has already, which may be somebody else's, can only ask for less.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout;
         self

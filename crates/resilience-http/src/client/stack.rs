@@ -13,11 +13,11 @@ use http::{HeaderName, Request, Response};
 use http_body::Body as HttpBody;
 use resilience_breaker::Breaker;
 use resilience_bulkhead::Bulkhead;
-use resilience_core::{BoxError, ConfigError, GuardLayer, Name, config::LONGEST};
+use resilience_core::{BoxError, ConfigError, Deadline, GuardLayer, Name, config::LONGEST};
 use resilience_fallback::FallbackLayer;
 use resilience_keyed::Keyed;
 use resilience_retry::RetryLayer;
-use resilience_timeout::{DeadlineLayer, TimeoutLayer};
+use resilience_timeout::{Carry, DeadlineLayer, MalformedDeadline, TimeoutLayer};
 use std::{
     future::{Future, poll_fn},
     pin::Pin,
@@ -74,7 +74,10 @@ impl Stack {
             .unstated(self.timeout)
             .build()?
             .http()
-            .carry(carry)
+            .carry(HeaderReduces {
+                carry,
+                timeout: self.timeout,
+            })
             .layer(service);
         let service = Typed(service);
         let Some(fallback) = self.fallback else {
@@ -94,6 +97,33 @@ impl Stack {
         };
         let fallback = FallbackLayer::async_function(self.name, answer).http();
         Ok(call(Typed(fallback.layer(service))))
+    }
+}
+
+/// What the header of a request states is no more than the client's own time, unless its extensions say so: it may be a
+/// header that somebody sent to a proxy, which passed it on.
+#[derive(Clone, Debug)]
+struct HeaderReduces {
+    carry: HttpDeadline,
+    timeout: Duration,
+}
+
+impl<B> Carry<Request<B>> for HeaderReduces {
+    fn stated(&self, req: &Request<B>) -> Result<Option<Duration>, MalformedDeadline> {
+        let stated = self.carry.stated(req)?;
+        Ok(match self.carried(req).and_then(Deadline::body) {
+            // The earlier of the two counts.
+            Some(_) => stated,
+            None => stated.map(|stated| stated.min(self.timeout)),
+        })
+    }
+
+    fn carried(&self, req: &Request<B>) -> Option<Deadline> {
+        self.carry.carried(req)
+    }
+
+    fn carry(&self, req: &mut Request<B>, deadline: Deadline) {
+        self.carry.carry(req, deadline);
     }
 }
 

@@ -131,8 +131,9 @@ impl DeadlineBuilder {
         self
     }
 
-    /// The time for calls that do not state how long they may take: more than zero and at most [`max`](Self::max).
-    /// Default: `max`.
+    /// The time for calls that do not state how long they may take: more than zero and at most [`max`](Self::max). Those
+    /// that carry a deadline for the [head only](resilience_core::Deadline::head_only), such as another tier's default,
+    /// get no more either. Default: `max`.
     pub fn unstated(mut self, length: Duration) -> Self {
         self.unstated = Some(length);
         self

@@ -60,8 +60,9 @@ impl Terms {
     }
 
     /// What a call gets that begins at `now`: as much as it `stated`, as long as the deadline that it `carried` here
-    /// allows, but no more than the maximum. Without both, what calls get that state nothing. One that has no time left
-    /// is refused. A body that may go on by what was carried, may go on.
+    /// allows, but no more than the maximum. Without both, what calls get that state nothing; and no more than that if all
+    /// there is was carried for the head only, which nobody has stated either. One that has no time left is refused. A
+    /// body that may go on by what was carried, may go on.
     pub fn allot(
         &self,
         stated: Option<Duration>,
@@ -71,10 +72,11 @@ impl Terms {
         let stated = stated.map(|left| Deadline::at(now + left));
         let callers = stated.into_iter().chain(carried);
         let (deadline, bounds_body) = if let Some(deadline) = callers.reduce(Deadline::earlier) {
-            let most = Deadline::at(now + self.max);
             // Who lets the body go on is not to be cut off for a maximum.
             let bounds_body = deadline.body().is_some();
-            (deadline.earlier(most), bounds_body)
+            // Another tier's default, passed on, does not make this one's longer.
+            let most = if bounds_body { self.max } else { self.unstated };
+            (deadline.earlier(Deadline::at(now + most)), bounds_body)
         } else {
             let deadline = Deadline::at(now + self.unstated);
             (deadline, self.unstated_bounds_bodies)
