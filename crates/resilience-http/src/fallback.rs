@@ -88,6 +88,10 @@ impl<B, D> Mark<Response<B>, Response<D>> for HttpMark {
         if let Some(late) = extensions.get::<resilience_timeout::TimedOut>() {
             return Some(late.clone().into());
         }
+        #[cfg(feature = "timeout")]
+        if let Some(late) = extensions.get::<resilience_timeout::DeadlineExceeded>() {
+            return Some(late.clone().into());
+        }
         Some(Box::new(FailedResponse {
             status: res.status(),
             code: GrpcCode::of(res.headers()),

@@ -241,22 +241,32 @@ async fn when_the_fallback_fails_a_refusing_response_is_the_refusal() {
 #[cfg(feature = "timeout")]
 #[tokio::test(start_paused = true)]
 async fn a_timeout_inside_is_answered_for_and_found() {
-    use resilience_timeout::{TimedOut, TimeoutLayer};
+    use resilience_timeout::{DeadlineExceeded, DeadlineLayer, TimedOut, TimeoutLayer};
 
     let hang =
         service_fn(|_: Request<()>| std::future::pending::<Result<Response<AxumBody>, BoxError>>());
     let timeout = TimeoutLayer::new("attempt", Duration::from_millis(5)).unwrap();
     let late = timeout.http().respond().layer(hang);
-    let fallback = FallbackLayer::async_function("f", |failure: Failure<Response<_>, BoxError>| {
-        let status = failure.response().unwrap().status();
-        async move {
-            assert_eq!(status, StatusCode::GATEWAY_TIMEOUT);
-            Err::<Response<String>, _>("nothing here either")
-        }
+    let deadline = DeadlineLayer::builder("call").max(Duration::from_millis(5));
+    let too_late = deadline.build().unwrap().http().respond().layer(hang);
+    let fails = |status: StatusCode| {
+        assert_eq!(status, StatusCode::GATEWAY_TIMEOUT);
+        std::future::ready(Err::<Response<String>, _>("nothing here either"))
+    };
+    let fallback = FallbackLayer::async_function("f", |failed: Failure<Response<_>, BoxError>| {
+        fails(failed.response().unwrap().status())
     });
     let error = fallback.http().layer(late).oneshot(get("/200")).await;
     let error = error.unwrap_err();
     assert_eq!(&**TimedOut::find(&*error).unwrap().policy(), "attempt");
+
+    let fallback = FallbackLayer::async_function("f", |failed: Failure<Response<_>, BoxError>| {
+        fails(failed.response().unwrap().status())
+    });
+    let error = fallback.http().layer(too_late).oneshot(get("/200")).await;
+    let error = error.unwrap_err();
+    let found = DeadlineExceeded::find(&*error).unwrap();
+    assert_eq!(&**found.policy(), "call");
 }
 
 /// A gRPC call that fails in its head is degraded; one that fails in its trailers has passed.
