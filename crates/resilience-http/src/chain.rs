@@ -39,10 +39,25 @@ pub(crate) fn judge(error: &(dyn Error + 'static)) -> Outcome {
     if never_sent(error) {
         return Outcome::Unsent;
     }
-    if callers_own(error) {
+    if callers_own(error) || is_wrong(error) {
         return Outcome::Ignored;
     }
     Outcome::TRANSIENT
+}
+
+/// Whether one of this family found the request itself to be wrong, and sent nothing.
+#[cfg(feature = "timeout")]
+fn is_wrong(error: &(dyn Error + 'static)) -> bool {
+    #[cfg(feature = "client")]
+    if find_cause(error).is_some_and(crate::client::Error::is_request) {
+        return true;
+    }
+    find_cause::<resilience_timeout::MalformedDeadline>(error).is_some()
+}
+
+#[cfg(not(feature = "timeout"))]
+fn is_wrong(_: &(dyn Error + 'static)) -> bool {
+    false
 }
 
 /// Whether the request provably never was processed: there was no connection to send it on, it was never written to the one

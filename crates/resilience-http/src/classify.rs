@@ -42,8 +42,8 @@ use std::fmt;
 /// A `grpc-retry-pushback-ms` gives the delay; a negative one makes a failure permanent (gRFC A6), and so do the header
 /// `x-retries-exhausted` and [`RetriesExhausted`](crate::RetriesExhausted) in the response's extensions. Errors are
 /// transient failures; connections that could not be made, and streams that the server refused, are
-/// [`Unsent`](Outcome::Unsent), and a request body that fails is [`Ignored`](Outcome::Ignored). The family's own
-/// refusals, as an error or in the response's extensions, are [`Refused`](Outcome::Refused).
+/// [`Unsent`](Outcome::Unsent); a request body that fails, and a request that is wrong in itself and was not sent, are
+/// [`Ignored`](Outcome::Ignored). The family's own refusals, as an error or in the response's extensions, are [`Refused`](Outcome::Refused).
 #[derive(Clone, Copy, Debug, Default)]
 pub struct HttpClassify {
     protocol: Option<Protocol>,

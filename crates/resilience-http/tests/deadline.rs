@@ -8,10 +8,12 @@ use http::{HeaderName, HeaderValue, Request, Response, StatusCode, header::CONTE
 use http_body::{Body, Frame};
 use http_body_util::{BodyExt, Full, StreamBody};
 use proptest::prelude::*;
-use resilience_core::{BoxError, Deadline, Priority, Reason, Rejected, clock};
+use resilience_core::{
+    BoxError, Classify, Deadline, Outcome, Priority, Reason, Rejected, Verdict, clock,
+};
 use resilience_http::{
-    HttpDeadline, HttpLayer, RespondLayer, SendDeadlineLayer, format_grpc_timeout, format_millis,
-    parse_grpc_timeout, parse_millis, pass_on,
+    HttpClassify, HttpDeadline, HttpLayer, RespondLayer, SendDeadlineLayer, format_grpc_timeout,
+    format_millis, parse_grpc_timeout, parse_millis, pass_on,
 };
 use resilience_timeout::{DeadlineBuilder, DeadlineExceeded, DeadlineLayer, MalformedDeadline};
 use std::{
@@ -275,8 +277,24 @@ async fn when_it_passes_the_answer_says_so() {
 async fn errors_are_boxed_where_no_answer_is_asked_for() {
     let hang = service_fn(|_: Request<()>| pending::<Result<Response<Full<Bytes>>, BoxError>>());
     let service = builder().build().unwrap().http().layer(hang);
-    let error = service.oneshot(stating(false, 50)).await.unwrap_err();
+    let error = service
+        .clone()
+        .oneshot(stating(false, 50))
+        .await
+        .unwrap_err();
     assert!(DeadlineExceeded::find(&*error).is_some());
+    assert_eq!(judge(&error), Outcome::TRANSIENT);
+
+    let nonsense = request(false, &[("x-request-timeout-ms", b"soon")]);
+    let error = service.oneshot(nonsense).await.unwrap_err();
+    assert!(error.is::<MalformedDeadline>());
+    assert_eq!(judge(&error), Outcome::Ignored, "nobody was called");
+}
+
+fn judge(error: &BoxError) -> Outcome {
+    let req = Request::new(());
+    let mut verdict = Classify::<_, Response<()>, BoxError>::start(&HttpClassify::new(), &req);
+    Verdict::<Response<()>, BoxError>::error(&mut verdict, error)
 }
 
 mod body {
