@@ -58,7 +58,7 @@ impl fmt::Debug for Target {
 
 /// A host, as breakers and bulkheads tell them apart: scheme, name or address, and port.
 ///
-/// Names compare without regard to case, and the port of the scheme (80, 443) is the same as none. Names are not resolved:
+/// Names compare without regard to case, and the port of the scheme (80, 443) is the same as none or an empty one. Names are not resolved:
 /// two names of one address are two hosts.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Origin {
@@ -84,13 +84,15 @@ impl Origin {
             "https" => Some(443),
             _ => None,
         };
+        let port = authority.port().filter(|port| Some(port.as_u16()) != usual);
         let plain = !authority.as_str().contains('@');
-        let authority = match authority.port_u16() {
-            None if plain => authority.clone(),
-            Some(port) if plain && Some(port) != usual => authority.clone(),
+        let authority = match port {
+            None if authority.as_str() == authority.host() => authority.clone(),
+            Some(port) if plain && !port.as_str().starts_with('0') => authority.clone(),
             None => authority.host().parse().ok()?,
-            port if port == usual => authority.host().parse().ok()?,
-            Some(port) => format!("{}:{port}", authority.host()).parse().ok()?,
+            Some(port) => format!("{}:{}", authority.host(), port.as_u16())
+                .parse()
+                .ok()?,
         };
         Some(Self { scheme, authority })
     }
