@@ -12,9 +12,11 @@ use axum::{
 use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
-use resilience_core::{Backoff, BothFailed, BoxError, Budget, Deadline, Outcome, Reason, Rejected};
+use resilience_core::{
+    Backoff, BothFailed, BoxError, Budget, Classify, Deadline, Outcome, Reason, Rejected, Verdict,
+};
 use resilience_http::{
-    Client, Degraded,
+    Client, Degraded, HttpClassify,
     client::{Abandoned, Body, ClientBuilder, Error, Origin, RequestBuilder, error_for_status},
 };
 use std::{
@@ -268,6 +270,28 @@ mod connections {
         assert_eq!(budget.available(resilience_core::clock::now()), 1);
     }
 
+    /// A body that nobody has read, because it is empty, proves nothing: the head was sent.
+    #[tokio::test]
+    async fn that_close_when_they_have_the_request_are_not_replaced() {
+        use tokio::io::AsyncReadExt;
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = format!("http://{}/", listener.local_addr().unwrap());
+        let requests = Arc::new(AtomicU32::new(0));
+        let counted = requests.clone();
+        tokio::spawn(async move {
+            loop {
+                let (mut connection, _) = listener.accept().await.unwrap();
+                if connection.read(&mut [0; 1024]).await.unwrap() > 0 {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                }
+            }
+        });
+        let client = builder().attempts(1).build().unwrap();
+        let error = client.post(&uri, "").send().await.unwrap_err();
+        assert!(!error.is_connect() && !error.is_request(), "{error:?}");
+        assert_eq!(requests.load(Ordering::Relaxed), 1);
+    }
+
     #[test]
     fn are_replaced_within_the_budget_only() {
         let budget = Budget::builder()
@@ -410,6 +434,13 @@ mod hosts {
         assert_eq!(origin("http://u:p@a.example"), origin("http://a.example"));
         assert_eq!(origin("http://u@a.example:1"), origin("http://a.example:1"));
         assert_eq!(origin("http://[::1]:80"), origin("http://[::1]"));
+        // What connects to the same place is the same host, however it is written.
+        assert_eq!(origin("http://a.example:"), origin("http://a.example"));
+        assert_eq!(origin("http://a.example:0080"), origin("http://a.example"));
+        assert_eq!(
+            origin("http://a.example:0081"),
+            origin("http://a.example:81")
+        );
         assert_ne!(origin("http://a.example:443"), origin("http://a.example"));
         assert_ne!(origin("https://a.example"), origin("http://a.example"));
         assert_eq!(
@@ -763,6 +794,10 @@ mod errors {
             );
             let error = request.send().await.unwrap_err();
             assert!(error.is_request() && !error.is_connect(), "{error:?}");
+            let mut judge =
+                Classify::<_, Response<()>, Error>::start(&HttpClassify::new(), &Request::new(()));
+            let outcome = Verdict::<Response<()>, Error>::error(&mut judge, &error);
+            assert_eq!(outcome, Outcome::Ignored, "for layers around the client");
             assert!(error.to_string().contains(expected), "{error}");
             let all = format!("{error} {error:?}");
             assert!(!all.contains("cret") && !all.contains("word"), "{all}");

@@ -121,3 +121,24 @@ impl HttpBody for Unread {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use http_body_util::BodyExt;
+    use tokio_test::{assert_ready, task};
+
+    #[test]
+    fn only_a_body_that_nobody_has_begun_to_read_goes_home() {
+        let body = || ReplayBody::plain(Body::from("body"));
+        let home = Home::default();
+        drop(Unread::new(body(), Some(home.clone())));
+        assert!(lock(&home.0).take().is_some());
+
+        let mut begun = Unread::new(body(), Some(home.clone()));
+        let frame = assert_ready!(task::spawn(begun.frame()).poll());
+        assert!(frame.is_some());
+        drop(begun);
+        assert!(lock(&home.0).is_none());
+    }
+}
