@@ -1,5 +1,5 @@
 use crate::{
-    BulkheadPermit, BulkheadQueue, Drained, PriorityBulkhead,
+    BulkheadConfig, BulkheadPermit, BulkheadQueue, BulkheadQueueConfig, Drained, PriorityBulkhead,
     machine::{Full, Slots},
     telemetry::{self, Telemetry},
 };
@@ -40,8 +40,13 @@ impl Bulkhead {
     pub fn builder(name: impl Into<Name>) -> BulkheadBuilder {
         BulkheadBuilder {
             name: name.into(),
-            limit: None,
+            config: BulkheadConfig::default(),
         }
+    }
+
+    /// The bulkhead that `config` describes, or what is wrong with it.
+    pub fn from_config(name: impl Into<Name>, config: BulkheadConfig) -> Result<Self, ConfigError> {
+        Self::builder(name).config(config).build()
     }
 
     /// A Tower layer over this bulkhead.
@@ -53,6 +58,16 @@ impl Bulkhead {
     /// includes the time until the inner service is ready. From more than zero to 365 days.
     pub fn wait_up_to(&self, max: Duration) -> Result<BulkheadQueue, ConfigError> {
         BulkheadQueue::new(self.clone(), max)
+    }
+
+    /// [`wait_up_to`](Self::wait_up_to), and how many may wait, as `config` says.
+    pub fn queue(&self, config: &BulkheadQueueConfig) -> Result<BulkheadQueue, ConfigError> {
+        let Some(max) = config.wait_up_to else {
+            let expected = "set: more than zero and at most 365 days";
+            let unset = format_args!("not set");
+            return Err(ConfigError::new("wait_up_to", unset, expected));
+        };
+        self.wait_up_to(max)?.max_waiting(config.max_waiting)
     }
 
     /// The same bulkhead, for calls of which some are more important: the last slots are kept for those. `priority` says
@@ -184,19 +199,25 @@ impl fmt::Debug for Bulkhead {
 #[derive(Clone, Debug)]
 pub struct BulkheadBuilder {
     name: Name,
-    limit: Option<usize>,
+    config: BulkheadConfig,
 }
 
 impl BulkheadBuilder {
+    /// All settings at once.
+    pub fn config(mut self, config: BulkheadConfig) -> Self {
+        self.config = config;
+        self
+    }
+
     /// How many calls may be in flight at once: from 1 to [`Bulkhead::MAX_LIMIT`]. There is no default.
     pub fn limit(mut self, calls: usize) -> Self {
-        self.limit = Some(calls);
+        self.config.limit = Some(calls);
         self
     }
 
     /// The bulkhead, or what is wrong with its configuration.
     pub fn build(&self) -> Result<Bulkhead, ConfigError> {
-        let Some(limit) = self.limit else {
+        let Some(limit) = self.config.limit else {
             let expected = format!("set, from 1 to {}", Bulkhead::MAX_LIMIT);
             return Err(ConfigError::new("limit", format_args!("not set"), expected));
         };

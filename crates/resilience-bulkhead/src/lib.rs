@@ -141,9 +141,10 @@
 //!
 //! The pattern is from Michael T. Nygard, *Release It!* The counter is a word that is changed by compare-exchange,
 //! and says too whether anybody waits; its interleavings with the line are explored with
-//! [loom](https://docs.rs/loom). Without the feature `tower`, this crate is
+//! [loom](https://docs.rs/loom). With the feature `serde`, configurations can be read and written. Without the feature `tower`, this crate is
 //! the [`machine`] alone.
 
+mod config;
 pub mod machine;
 
 #[cfg(all(feature = "tower", not(resilience_loom)))]
@@ -160,6 +161,8 @@ mod priority;
 mod queue;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 mod telemetry;
+
+pub use config::{BulkheadConfig, BulkheadQueueConfig, PriorityConfig};
 
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 pub use self::{

@@ -1,4 +1,7 @@
-use crate::{Bulkhead, BulkheadPermit};
+use crate::{
+    Bulkhead, BulkheadPermit, PriorityConfig,
+    config::{NORMAL_SHARE, SHEDDABLE_SHARE},
+};
 use resilience_core::{ConfigError, Gate, GuardLayer, Now, Policy, Priority, Rejected, config};
 use std::fmt;
 
@@ -21,9 +24,9 @@ pub struct PriorityBulkhead<F> {
 
 impl<F> PriorityBulkhead<F> {
     /// The share of the slots that normal calls may fill, unless [set](Self::normal_share).
-    pub const DEFAULT_NORMAL_SHARE: f64 = 0.9;
+    pub const DEFAULT_NORMAL_SHARE: f64 = NORMAL_SHARE;
     /// The share of the slots that sheddable calls may fill, unless [set](Self::sheddable_share).
-    pub const DEFAULT_SHEDDABLE_SHARE: f64 = 0.5;
+    pub const DEFAULT_SHEDDABLE_SHARE: f64 = SHEDDABLE_SHARE;
 
     pub(crate) fn new(bulkhead: Bulkhead, priority: F) -> Self {
         let limit = bulkhead.limit();
@@ -49,6 +52,12 @@ impl<F> PriorityBulkhead<F> {
         let share = config::within("sheddable_share", share, 0.0, 1.0)?;
         self.sheddable = part(self.bulkhead.limit(), share);
         Ok(self)
+    }
+
+    /// [`normal_share`](Self::normal_share) and [`sheddable_share`](Self::sheddable_share), as `config` says.
+    pub fn config(self, config: &PriorityConfig) -> Result<Self, ConfigError> {
+        self.normal_share(config.normal_share)?
+            .sheddable_share(config.sheddable_share)
     }
 
     /// A Tower layer over this bulkhead.

@@ -1,6 +1,7 @@
 use crate::{
     Bulkhead, BulkheadPermit,
     bulkhead::Shared,
+    config::MAX_WAITING,
     machine::{Full, Waiter},
 };
 use resilience_core::{
@@ -28,7 +29,7 @@ pub struct BulkheadQueue {
 
 impl BulkheadQueue {
     /// How many callers may stand in line, unless [set](Self::max_waiting).
-    pub const DEFAULT_MAX_WAITING: usize = 1_000;
+    pub const DEFAULT_MAX_WAITING: usize = MAX_WAITING;
 
     pub(crate) fn new(bulkhead: Bulkhead, max: Duration) -> Result<Self, ConfigError> {
         Ok(Self {

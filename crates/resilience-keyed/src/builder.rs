@@ -1,5 +1,5 @@
 use crate::{
-    Keyed, KeyedRateLimit, Pace, Quota,
+    Keyed, KeyedConfig, KeyedRateLimit, NoKey, Overflow, Pace, Quota,
     common::Common,
     keyed,
     machine::{Policies, Rates},
@@ -9,29 +9,6 @@ use crate::{
 use resilience_core::{ConfigError, Forget, Name, sync::Arc};
 use resilience_ratelimit::{One, machine::Gcra};
 use std::{fmt, marker::PhantomData, time::Duration};
-
-/// What becomes of requests that have no key.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum NoKey {
-    /// They are refused, with [`Reason::Other`](resilience_core::Reason::Other). The default: leaving a header out must
-    /// not be a way around a limit.
-    #[default]
-    Refuse,
-    /// They are admitted, and no policy is asked.
-    Pass,
-}
-
-/// What becomes of requests with a new key while the cap is reached, and no key may be dropped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Overflow {
-    /// All of them share one policy, which is made at the start. The default.
-    #[default]
-    Share,
-    /// They are refused, with [`Reason::Shed`](resilience_core::Reason::Shed).
-    Refuse,
-}
 
 /// Builds a [`Keyed`] or a [`KeyedRateLimit`]. Begun by [`Keyed::builder`].
 ///
@@ -54,10 +31,7 @@ pub struct KeyedBuilder<K = (), F = (), M = ()> {
 #[derive(Debug)]
 struct Settings {
     name: Name,
-    max_keys: usize,
-    idle: Duration,
-    no_key: NoKey,
-    overflow: Overflow,
+    config: KeyedConfig,
 }
 
 impl Settings {
@@ -65,7 +39,7 @@ impl Settings {
         Common {
             telemetry: Telemetry::new(&self.name),
             name: self.name.clone(),
-            no_key: self.no_key,
+            no_key: self.config.no_key,
         }
     }
 }
@@ -85,10 +59,7 @@ impl KeyedBuilder {
     pub(crate) fn new(name: Name) -> Self {
         let settings = Settings {
             name,
-            max_keys: 100_000,
-            idle: Duration::from_secs(600),
-            no_key: NoKey::default(),
-            overflow: Overflow::default(),
+            config: KeyedConfig::default(),
         };
         Self::of(settings, (), ())
     }
@@ -116,21 +87,27 @@ impl<K, F, M> KeyedBuilder<K, F, M> {
         }
     }
 
+    /// All settings at once, but for what tells requests apart and what is kept for each.
+    pub fn config(mut self, config: KeyedConfig) -> Self {
+        self.settings.config = config;
+        self
+    }
+
     /// How many keys there may be at once: a hard cap.
     pub fn max_keys(mut self, keys: usize) -> Self {
-        self.settings.max_keys = keys;
+        self.settings.config.max_keys = keys;
         self
     }
 
     /// What becomes of requests that have no key.
     pub fn no_key(mut self, no_key: NoKey) -> Self {
-        self.settings.no_key = no_key;
+        self.settings.config.no_key = no_key;
         self
     }
 
     /// What becomes of requests with a new key while there is no room.
     pub fn overflow(mut self, overflow: Overflow) -> Self {
-        self.settings.overflow = overflow;
+        self.settings.config.overflow = overflow;
         self
     }
 }
@@ -171,7 +148,7 @@ impl<K, F, P> KeyedBuilder<K, F, Each<K, P>> {
     /// How long policies are kept that nobody uses, at least. At most it is as long as it takes until other calls come
     /// by to sweep.
     pub fn idle(mut self, idle: Duration) -> Self {
-        self.settings.idle = idle;
+        self.settings.config.idle = idle;
         self
     }
 
@@ -181,8 +158,8 @@ impl<K, F, P> KeyedBuilder<K, F, Each<K, P>> {
         P: Forget + Clone,
     {
         let Each(factory) = self.kept;
-        let policies = Policies::new(self.settings.max_keys, self.settings.idle)?;
-        let overflow = match self.settings.overflow {
+        let policies = Policies::new(self.settings.config.max_keys, self.settings.config.idle)?;
+        let overflow = match self.settings.config.overflow {
             Overflow::Share => Some(factory(None)),
             Overflow::Refuse => None,
         };
@@ -203,12 +180,12 @@ impl<K, F> KeyedBuilder<K, F, Quotas<K>> {
             Asked::Same(quota) => rate_limit::Paces::Same(Pace::new(quota)?),
             Asked::By(pace) => rate_limit::Paces::By(pace),
         };
-        let overflow = match self.settings.overflow {
+        let overflow = match self.settings.config.overflow {
             Overflow::Share => Some(Gcra::new(pace.of(None).quota())?),
             Overflow::Refuse => None,
         };
         let shared = Arc::new(rate_limit::Shared {
-            rates: Rates::new(self.settings.max_keys)?,
+            rates: Rates::new(self.settings.config.max_keys)?,
             pace,
             overflow,
             common: self.settings.common(),

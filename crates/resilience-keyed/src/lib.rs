@@ -150,8 +150,9 @@
 //! The tables are [hashbrown](https://docs.rs/hashbrown)'s; the hash is the standard library's, keyed with a random
 //! number for each map, so that nobody can choose keys that collide. The sweep is the clock algorithm of page
 //! replacement (F. J. Corbató, *A Paging Experiment with the Multics System*, 1968), with two looks for what was used.
-//! Without the feature `tower`, this crate is the [`machine`] alone.
+//! With the feature `serde`, [`KeyedConfig`] can be read and written. Without the feature `tower`, this crate is the [`machine`] alone.
 
+mod config;
 pub mod machine;
 
 #[cfg(all(feature = "tower", not(resilience_loom)))]
@@ -167,11 +168,12 @@ mod rate_limit;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 mod telemetry;
 
+pub use config::{KeyedConfig, NoKey, Overflow};
 pub use resilience_ratelimit::{Quota, machine::Pace};
 
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 pub use self::{
-    builder::{Each, KeyedBuilder, NoKey, Overflow, Quotas},
+    builder::{Each, KeyedBuilder, Quotas},
     keyed::{Keyed, KeyedLayer},
     permit::KeyedRateLimitPermit,
     rate_limit::{KeyedRateLimit, KeyedRateLimitLayer},

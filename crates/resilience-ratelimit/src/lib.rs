@@ -155,10 +155,13 @@
 //! The virtual scheduling algorithm of ATM Forum, *Traffic Management Specification 4.0*, 4.4.3, and ITU-T I.371. The idea of
 //! holding it in one atomic word is from [governor](https://docs.rs/governor). The sliding
 //! window is one of buckets, as many limiters have it; that a bucket leaves by its latest call, and not by its end, keeps
-//! it exact for callers that come evenly. Without the feature `tower`, this
+//! it exact for callers that come evenly. With the feature `serde`, configurations can be read and written. Without the feature `tower`, this
 //! crate is the [`machine`] alone.
 
+mod config;
 pub mod machine;
+#[cfg(feature = "serde")]
+mod quota_text;
 
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 mod cost;
@@ -175,6 +178,7 @@ mod sliding;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 mod telemetry;
 
+pub use config::{RateLimitConfig, RateLimitQueueConfig, SlidingRateLimitConfig};
 pub use machine::Quota;
 
 #[cfg(all(feature = "tower", not(resilience_loom)))]

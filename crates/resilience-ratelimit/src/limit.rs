@@ -1,5 +1,6 @@
 use crate::{
-    Cost, CostBy, One, Quota, RateLimitPermit, RateLimitQueue,
+    Cost, CostBy, One, Quota, RateLimitConfig, RateLimitPermit, RateLimitQueue,
+    RateLimitQueueConfig,
     machine::{Gcra, Refusal},
     telemetry::{self, Telemetry},
 };
@@ -37,8 +38,16 @@ impl RateLimit {
     pub fn builder(name: impl Into<Name>) -> RateLimitBuilder {
         RateLimitBuilder {
             name: name.into(),
-            quota: None,
+            config: RateLimitConfig::default(),
         }
+    }
+
+    /// The limit that `config` describes, or what is wrong with it.
+    pub fn from_config(
+        name: impl Into<Name>,
+        config: RateLimitConfig,
+    ) -> Result<Self, ConfigError> {
+        Self::builder(name).config(config).build()
     }
 }
 
@@ -72,6 +81,16 @@ impl<C> RateLimit<C> {
     /// Callers whose turn cannot come in time are refused at once.
     pub fn wait_up_to(self, max: Duration) -> Result<RateLimitQueue<C>, ConfigError> {
         RateLimitQueue::new(self, max)
+    }
+
+    /// [`wait_up_to`](Self::wait_up_to), and how many may wait, as `config` says.
+    pub fn queue(self, config: &RateLimitQueueConfig) -> Result<RateLimitQueue<C>, ConfigError> {
+        let Some(max) = config.wait_up_to else {
+            let expected = "set: more than zero and at most 365 days";
+            let unset = format_args!("not set");
+            return Err(ConfigError::new("wait_up_to", unset, expected));
+        };
+        self.wait_up_to(max)?.max_waiting(config.max_waiting)
     }
 
     /// A Tower layer over this limit, which refuses at once.
@@ -189,19 +208,25 @@ impl<C> fmt::Debug for RateLimit<C> {
 #[derive(Clone, Debug)]
 pub struct RateLimitBuilder {
     name: Name,
-    quota: Option<Quota>,
+    config: RateLimitConfig,
 }
 
 impl RateLimitBuilder {
+    /// All settings at once.
+    pub fn config(mut self, config: RateLimitConfig) -> Self {
+        self.config = config;
+        self
+    }
+
     /// How much is admitted. There is no default.
     pub fn quota(mut self, quota: Quota) -> Self {
-        self.quota = Some(quota);
+        self.config.quota = Some(quota);
         self
     }
 
     /// The limit, or what is wrong with its configuration.
     pub fn build(&self) -> Result<RateLimit, ConfigError> {
-        let Some(quota) = self.quota else {
+        let Some(quota) = self.config.quota else {
             let expected = "set, for example to `Quota::per_second(100)`";
             return Err(ConfigError::new("quota", format_args!("not set"), expected));
         };

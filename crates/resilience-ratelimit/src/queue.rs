@@ -1,4 +1,6 @@
-use crate::{Cost, One, RateLimit, RateLimitPermit, limit::Shared, machine::Refusal};
+use crate::{
+    Cost, One, RateLimit, RateLimitPermit, config::MAX_WAITING, limit::Shared, machine::Refusal,
+};
 use resilience_core::{
     Ahead, ConfigError, Deadline, Gate, Now, Place, Policy, Queue, QueueLayer, Reason, Rejected,
     Timestamp, Turn, config, sync::Arc,
@@ -22,7 +24,7 @@ pub struct RateLimitQueue<C = One> {
 
 impl<C> RateLimitQueue<C> {
     /// How many callers may stand in line, unless [set](Self::max_waiting).
-    pub const DEFAULT_MAX_WAITING: usize = 10_000;
+    pub const DEFAULT_MAX_WAITING: usize = MAX_WAITING;
 
     pub(crate) fn new(limit: RateLimit<C>, max: Duration) -> Result<Self, ConfigError> {
         Ok(Self {

@@ -1,5 +1,6 @@
 use crate::{
-    Cost, CostBy, One, Quota,
+    Cost, CostBy, One, Quota, SlidingRateLimitConfig,
+    config::BUCKETS,
     machine::{Refusal, SlidingGrant, SlidingWindow},
     telemetry::{self, Telemetry},
 };
@@ -36,9 +37,16 @@ impl SlidingRateLimit {
     pub fn builder(name: impl Into<Name>) -> SlidingRateLimitBuilder {
         SlidingRateLimitBuilder {
             name: name.into(),
-            quota: None,
-            buckets: SlidingRateLimitBuilder::DEFAULT_BUCKETS,
+            config: SlidingRateLimitConfig::default(),
         }
+    }
+
+    /// The limit that `config` describes, or what is wrong with it.
+    pub fn from_config(
+        name: impl Into<Name>,
+        config: SlidingRateLimitConfig,
+    ) -> Result<Self, ConfigError> {
+        Self::builder(name).config(config).build()
     }
 }
 
@@ -151,18 +159,23 @@ impl<C> fmt::Debug for SlidingRateLimit<C> {
 #[derive(Clone, Debug)]
 pub struct SlidingRateLimitBuilder {
     name: Name,
-    quota: Option<Quota>,
-    buckets: u32,
+    config: SlidingRateLimitConfig,
 }
 
 impl SlidingRateLimitBuilder {
     /// How many buckets there are to a period, unless [set](Self::buckets).
-    pub const DEFAULT_BUCKETS: u32 = 128;
+    pub const DEFAULT_BUCKETS: u32 = BUCKETS;
+
+    /// All settings at once.
+    pub fn config(mut self, config: SlidingRateLimitConfig) -> Self {
+        self.config = config;
+        self
+    }
 
     /// How much is admitted. There is no default. Leave out the [burst](Quota::burst): up to `n` may be admitted at
     /// once. `n` may be anything from 1.
     pub fn quota(mut self, quota: Quota) -> Self {
-        self.quota = Some(quota);
+        self.config.quota = Some(quota);
         self
     }
 
@@ -172,19 +185,19 @@ impl SlidingRateLimitBuilder {
     /// What a call has taken comes back after the period and, at the most, one bucket's time. So at a demand that never
     /// ends, with 128 buckets, at least 99.2 % of the quota are admitted; with 10 buckets 91 %. Each takes 16 bytes.
     pub fn buckets(mut self, buckets: u32) -> Self {
-        self.buckets = buckets;
+        self.config.buckets = buckets;
         self
     }
 
     /// The limit, or what is wrong with its configuration.
     pub fn build(&self) -> Result<SlidingRateLimit, ConfigError> {
-        let Some(quota) = self.quota else {
+        let Some(quota) = self.config.quota else {
             let expected = "set, for example to `Quota::per_second(100)`";
             return Err(ConfigError::new("quota", format_args!("not set"), expected));
         };
         Ok(SlidingRateLimit {
             shared: Arc::new(Shared {
-                window: SlidingWindow::new(quota, self.buckets)?,
+                window: SlidingWindow::new(quota, self.config.buckets)?,
                 spent: Gate::new(),
                 telemetry: Telemetry::new(&self.name),
                 name: self.name.clone(),

@@ -634,12 +634,14 @@ fn a_configuration_that_makes_no_sense_names_field_value_and_range() {
     let bad = |quota, buckets| {
         let error = SlidingWindow::new(quota, buckets).map(drop).unwrap_err();
         (
-            error.field(),
+            error.field().to_owned(),
             error.value().to_owned(),
             error.expected().to_owned(),
         )
     };
-    let text = |field, value: &str, expected: &str| (field, value.to_owned(), expected.to_owned());
+    let text = |field: &str, value: &str, expected: &str| {
+        (field.to_owned(), value.to_owned(), expected.to_owned())
+    };
     let days = "more than zero and at most 365 days";
     let long = Duration::from_secs(366 * 86_400);
     assert_eq!(

@@ -1,4 +1,4 @@
-use crate::{RetryEvent, machine::Plan};
+use crate::{RetryConfig, RetryEvent, machine::Plan};
 use resilience_core::{Backoff, Budget, ConfigError, Entropy, Name, config};
 use std::{fmt, sync::Arc, time::Duration};
 
@@ -19,50 +19,45 @@ use std::{fmt, sync::Arc, time::Duration};
 #[must_use = "a builder does nothing until it is built"]
 pub struct RetryBuilder {
     pub(crate) name: Name,
-    attempts: u32,
-    backoff: Backoff,
-    deadline: Option<Duration>,
-    advice_cap: Duration,
-    budget: Share,
+    config: RetryConfig,
+    /// Instead of one that is made when the layer is.
+    budget: Option<Budget>,
     pub(crate) on_retry: Option<Hook>,
     entropy: Option<Entropy>,
 }
 
 pub(crate) type Hook = Arc<dyn Fn(&RetryEvent) + Send + Sync>;
 
-#[derive(Clone, Debug)]
-enum Share {
-    /// A budget for this layer alone, made when it is built.
-    Own,
-    Given(Budget),
-    Unlimited,
-}
-
 impl RetryBuilder {
     /// The default, for a layer of this name: it stands in metrics and events.
     pub fn new(name: impl Into<Name>) -> Self {
         Self {
             name: name.into(),
-            attempts: 3,
-            backoff: Backoff::default(),
-            deadline: None,
-            advice_cap: Duration::from_secs(30),
-            budget: Share::Own,
+            config: RetryConfig::default(),
+            budget: None,
             on_retry: None,
             entropy: None,
         }
     }
 
+    /// All settings at once, but for [`on_retry`](Self::on_retry) and [`entropy`](Self::entropy), which no configuration
+    /// holds. A [`budget`](Self::budget) that is shared with others comes after it.
+    pub fn config(mut self, config: RetryConfig) -> Self {
+        self.config = config;
+        self.budget = None;
+        self
+    }
+
     /// How often a request is sent at most, the first time included: 1 to 100. Default 3. With 1 there are no
     /// retries, and requests are not kept.
     pub fn attempts(mut self, attempts: u32) -> Self {
-        self.attempts = attempts;
+        self.config.attempts = attempts;
         self
     }
 
     /// How long to wait before each retry. Default: [`Backoff::default`].
     pub fn backoff(mut self, backoff: Backoff) -> Self {
-        self.backoff = backoff;
+        self.config.backoff = backoff.into();
         self
     }
 
@@ -71,7 +66,7 @@ impl RetryBuilder {
     /// A retry whose wait would reach the deadline is not waited for. An attempt that is under way is not cut
     /// off: bound it with a timeout layer inside.
     pub fn deadline(mut self, deadline: Duration) -> Self {
-        self.deadline = Some(deadline);
+        self.config.deadline = Some(deadline);
         self
     }
 
@@ -79,21 +74,22 @@ impl RetryBuilder {
     ///
     /// When a server asks for more, the retry comes after this time, with the backoff's wait on top.
     pub fn advice_cap(mut self, cap: Duration) -> Self {
-        self.advice_cap = cap;
+        self.config.advice_cap = cap;
         self
     }
 
     /// Takes retries out of this budget, which may be shared with other layers that reach the same dependency.
     /// Default: a budget of the layer's own.
     pub fn budget(mut self, budget: Budget) -> Self {
-        self.budget = Share::Given(budget);
+        self.budget = Some(budget);
         self
     }
 
     /// Retries without a budget. When the dependency fails, it then gets `attempts` times the load: do this only
     /// where something else bounds the retries.
     pub fn no_budget(mut self) -> Self {
-        self.budget = Share::Unlimited;
+        self.config.budget = None;
+        self.budget = None;
         self
     }
 
@@ -112,20 +108,26 @@ impl RetryBuilder {
 
     /// The machine's part of it, or which setting cannot be.
     pub fn plan(&self) -> Result<Plan, ConfigError> {
-        let deadline = self.deadline;
+        let config = &self.config;
+        let deadline = config.deadline;
+        let budget = match (&self.budget, &config.budget) {
+            (Some(shared), _) => Some(shared.clone()),
+            (None, Some(own)) => {
+                let own = Budget::from_config(own.clone());
+                Some(own.map_err(|error| error.under("budget"))?)
+            }
+            (None, None) => None,
+        };
+        let backoff = config.backoff.build();
         Ok(Plan {
-            attempts: config::count("attempts", self.attempts, 1, 100)?,
-            backoff: self.backoff.clone(),
+            attempts: config::count("attempts", config.attempts, 1, 100)?,
+            backoff: backoff.map_err(|error| error.under("backoff"))?,
             entropy: self.entropy.clone().unwrap_or_default(),
             deadline: deadline
                 .map(|deadline| config::duration("deadline", deadline))
                 .transpose()?,
-            advice_cap: config::duration("advice_cap", self.advice_cap)?,
-            budget: match &self.budget {
-                Share::Own => Some(Budget::default()),
-                Share::Given(budget) => Some(budget.clone()),
-                Share::Unlimited => None,
-            },
+            advice_cap: config::duration("advice_cap", config.advice_cap)?,
+            budget,
         })
     }
 }
@@ -134,10 +136,7 @@ impl fmt::Debug for RetryBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RetryBuilder")
             .field("name", &self.name)
-            .field("attempts", &self.attempts)
-            .field("backoff", &self.backoff)
-            .field("deadline", &self.deadline)
-            .field("advice_cap", &self.advice_cap)
+            .field("config", &self.config)
             .field("budget", &self.budget)
             .finish_non_exhaustive()
     }

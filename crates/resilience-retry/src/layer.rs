@@ -1,5 +1,5 @@
 use crate::{
-    Retry, RetryBuilder, RetryEvent,
+    Retry, RetryBuilder, RetryConfig, RetryEvent,
     builder::Hook,
     machine::{self, Decision, Plan},
     telemetry::{self, Telemetry},
@@ -44,6 +44,11 @@ impl RetryLayer {
     /// Configures retries. `name` stands in metrics and events.
     pub fn builder(name: impl Into<Name>) -> RetryBuilder {
         RetryBuilder::new(name)
+    }
+
+    /// The layer that `config` describes, or which setting cannot be.
+    pub fn from_config(name: impl Into<Name>, config: RetryConfig) -> Result<Self, ConfigError> {
+        Self::builder(name).config(config).build()
     }
 }
 

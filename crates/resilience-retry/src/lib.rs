@@ -109,10 +109,12 @@
 //! # Features
 //!
 //! `tower` (default): the layer. `tower-retry`: `TowerPolicy`, the same decisions for Tower's own
-//! [`Retry`](https://docs.rs/tower/0.5/tower/retry/struct.Retry.html). `metrics`, `tracing`: see above. Without any, the
+//! [`Retry`](https://docs.rs/tower/0.5/tower/retry/struct.Retry.html). `metrics`, `tracing`: see above. `serde`: [`RetryConfig`] can be
+//! read and written. Without any, the
 //! [`machine`] alone.
 
 mod builder;
+mod config;
 mod event;
 pub mod machine;
 
@@ -128,6 +130,7 @@ mod telemetry;
 mod tower_policy;
 
 pub use builder::RetryBuilder;
+pub use config::RetryConfig;
 pub use event::RetryEvent;
 
 #[cfg(all(feature = "tower", not(resilience_loom)))]

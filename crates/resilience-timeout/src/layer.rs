@@ -1,4 +1,4 @@
-use crate::{Answer, Limit, TimedOut, Timeout, telemetry::Telemetry};
+use crate::{Answer, Limit, TimedOut, Timeout, TimeoutConfig, telemetry::Telemetry};
 use resilience_core::{Boxed, ConfigError, Keep, Name};
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 use tower_layer::Layer;
@@ -46,8 +46,13 @@ impl TimeoutLayer {
     pub fn builder(name: impl Into<Name>) -> TimeoutBuilder {
         TimeoutBuilder {
             name: name.into(),
-            limit: None,
+            config: TimeoutConfig::default(),
         }
+    }
+
+    /// The timeout that `config` describes, or what is wrong with it.
+    pub fn from_config(name: impl Into<Name>, config: TimeoutConfig) -> Result<Self, ConfigError> {
+        Self::builder(name).config(config).build()
     }
 }
 
@@ -175,19 +180,25 @@ impl<S, H: Clone, M> Layer<S> for TimeoutLayer<H, M> {
 #[must_use = "a builder does nothing until it is built"]
 pub struct TimeoutBuilder {
     name: Name,
-    limit: Option<Duration>,
+    config: TimeoutConfig,
 }
 
 impl TimeoutBuilder {
+    /// All settings at once.
+    pub fn config(mut self, config: TimeoutConfig) -> Self {
+        self.config = config;
+        self
+    }
+
     /// How long one response may take: more than zero and at most 365 days. Has no default.
     pub fn limit(mut self, limit: Duration) -> Self {
-        self.limit = Some(limit);
+        self.config.limit = Some(limit);
         self
     }
 
     /// The layer, or which field makes no sense.
     pub fn build(self) -> Result<TimeoutLayer, ConfigError> {
-        let Some(length) = self.limit else {
+        let Some(length) = self.config.limit else {
             return Err(ConfigError::new(
                 "limit",
                 format_args!("not set"),

@@ -116,6 +116,7 @@
 //! `resilience_deadline_malformed_total{policy}`, refused or ignored; `resilience_deadline_exceeded_total{policy, kind}`, where
 //! `kind` is `head` or `body`. With the feature `tracing`, an event at debug level for each.
 
+mod config;
 mod machine;
 
 #[cfg(all(feature = "tower", not(resilience_loom)))]
@@ -133,6 +134,7 @@ mod service;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 mod telemetry;
 
+pub use config::{DeadlineConfig, TimeoutConfig};
 pub use machine::{Allotted, DeadlineError, DeadlineExceeded, MalformedDeadline, Terms};
 pub use machine::{Kind, Limit, TimedOut};
 

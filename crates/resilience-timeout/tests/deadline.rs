@@ -158,7 +158,7 @@ mod allotted {
                 builder = builder.unstated(unstated);
             }
             let error = builder.build().err()?;
-            Some((error.field(), error.to_string()))
+            Some((error.field().to_owned(), error.to_string()))
         };
         assert_eq!(build(ms(1), None), None);
         assert_eq!(build(LONGEST, Some(LONGEST)), None);
@@ -198,7 +198,7 @@ mod allotted {
             ),
         ] {
             let (field, message) = wrong;
-            assert_eq!(build(max, unstated), Some((field, message.into())));
+            assert_eq!(build(max, unstated), Some((field.into(), message.into())));
         }
         let default = DeadlineLayer::builder("api").build().unwrap();
         assert_eq!(default.terms().max(), Duration::from_secs(30));

@@ -82,6 +82,12 @@ impl Quota {
         }
     }
 
+    /// The burst, where it was set.
+    #[cfg(feature = "serde")]
+    pub(crate) const fn own_burst(&self) -> Option<u32> {
+        self.burst
+    }
+
     /// The period of a sliding window, where `n` is all there is at once.
     pub(super) fn window(&self) -> Result<Duration, ConfigError> {
         let per = config::duration("quota.per", self.per)?;

@@ -1,5 +1,5 @@
 use super::{DeadlineService, telemetry::Telemetry};
-use crate::{Answer, DeadlineError, Terms};
+use crate::{Answer, DeadlineConfig, DeadlineError, Terms};
 use resilience_core::{Boxed, ConfigError, Keep, Name};
 use std::{fmt, sync::Arc, time::Duration};
 use tower_layer::Layer;
@@ -32,11 +32,13 @@ impl DeadlineLayer {
     pub fn builder(name: impl Into<Name>) -> DeadlineBuilder {
         DeadlineBuilder {
             name: name.into(),
-            max: Terms::MAX,
-            unstated: None,
-            unstated_bounds_bodies: false,
-            ignore_malformed: false,
+            config: DeadlineConfig::default(),
         }
+    }
+
+    /// The layer that `config` describes, or which field makes no sense.
+    pub fn from_config(name: impl Into<Name>, config: DeadlineConfig) -> Result<Self, ConfigError> {
+        Self::builder(name).config(config).build()
     }
 }
 
@@ -118,16 +120,19 @@ impl<S, C: Clone, H: Clone> Layer<S> for DeadlineLayer<C, H> {
 #[must_use = "a builder does nothing until it is built"]
 pub struct DeadlineBuilder {
     name: Name,
-    max: Duration,
-    unstated: Option<Duration>,
-    unstated_bounds_bodies: bool,
-    ignore_malformed: bool,
+    config: DeadlineConfig,
 }
 
 impl DeadlineBuilder {
+    /// All settings at once.
+    pub fn config(mut self, config: DeadlineConfig) -> Self {
+        self.config = config;
+        self
+    }
+
     /// The most time that any call gets, whatever it states: more than zero and at most 365 days. Default: 30 seconds.
     pub fn max(mut self, max: Duration) -> Self {
-        self.max = max;
+        self.config.max = max;
         self
     }
 
@@ -135,7 +140,7 @@ impl DeadlineBuilder {
     /// that carry a deadline for the [head only](resilience_core::Deadline::head_only), such as another tier's default,
     /// get no more either. Default: `max`.
     pub fn unstated(mut self, length: Duration) -> Self {
-        self.unstated = Some(length);
+        self.config.unstated = Some(length);
         self
     }
 
@@ -144,26 +149,26 @@ impl DeadlineBuilder {
     ///
     /// A deadline that the call does state always bounds the body, where the layer knows of bodies.
     pub fn unstated_bounds_bodies(mut self, bounds: bool) -> Self {
-        self.unstated_bounds_bodies = bounds;
+        self.config.unstated_bounds_bodies = bounds;
         self
     }
 
     /// Whether a call whose stated deadline cannot be understood is made as if it had stated none. Default: no, it is
     /// refused with [`MalformedDeadline`](crate::MalformedDeadline).
     pub fn ignore_malformed(mut self, ignore: bool) -> Self {
-        self.ignore_malformed = ignore;
+        self.config.ignore_malformed = ignore;
         self
     }
 
     /// The layer, or which field makes no sense.
     pub fn build(self) -> Result<DeadlineLayer, ConfigError> {
         let telemetry = Telemetry::new(&self.name);
-        let terms = Terms::new(self.name, self.max, self.unstated)?
-            .unstated_bounds_bodies(self.unstated_bounds_bodies);
+        let terms = Terms::new(self.name, self.config.max, self.config.unstated)?
+            .unstated_bounds_bodies(self.config.unstated_bounds_bodies);
         Ok(DeadlineLayer {
             shared: Arc::new(Shared {
                 terms,
-                ignore_malformed: self.ignore_malformed,
+                ignore_malformed: self.config.ignore_malformed,
                 telemetry,
             }),
             carry: (),
