@@ -5,15 +5,29 @@
 //! | symptom | layer |
 //! |---|---|
 //! | a dependency is down, and every call waits for it to fail | [`breaker`] |
-//! | a dependency hangs | [`timeout`] |
+//! | a dependency hangs | [`timeout`], of the attempt |
+//! | bodies stand still, or do not end | [`timeout`], with `.http().body_idle(…)` and `.body_total(…)` |
 //! | work goes on when nobody waits for it any more | [`timeout`], the deadline |
 //! | a slow dependency, or slow handlers, take all the capacity there is | [`bulkhead`] |
+//! | there is not room for all, and some calls matter more | [`bulkhead`], by priority |
 //! | clients send more than they should | [`ratelimit`] |
 //! | you may not send more than so much in any minute | [`ratelimit`], the sliding window |
 //! | calls come in bursts, and could wait for a moment | [`bulkhead`] or [`ratelimit`], `wait_up_to` |
 //! | one client, tenant or host spoils it for the others | any of these per key: [`keyed`] |
 //! | calls fail now and then, and would succeed the next time | [`retry`] |
 //! | a part of the answer is missing, and the rest would be good enough | [`fallback`] |
+//! | you need a check of your own before each call | [`Policy`](core::Policy), a trait of one method |
+//!
+//! # Where things are
+//!
+//! | module | what you find there |
+//! |---|---|
+//! | [`prelude`] | handles and layers, [`ServiceBuilderExt`], `.http()`, `.grpc()`, `.respond()`: what most programs import |
+//! | [`client`], [`server`] | whole stacks for HTTP and gRPC |
+//! | [`http`] | what is particular to HTTP and gRPC: who is calling (`ByHeader`, `ByAddr`, `ByCertificate`), `ReplayBody`, `Degraded`, `NoRetry`, `AttemptTimeout`, `pass_on`; with the feature `client` the pooled `Client` |
+//! | [`core`] | what all share: `Policy`, `Permit`, `Now`, `Rejected`, `Reason`, `Outcome`, `Deadline`, `Priority`, `Backoff`, `Budget` |
+//! | [`breaker`], [`bulkhead`], [`ratelimit`], [`keyed`], [`retry`], [`fallback`], [`timeout`] | one crate each, with its semantics, settings and metrics |
+//! | [`ordering`] | the order of layers, and what goes wrong in others |
 //!
 //! # A stack
 //!
@@ -23,7 +37,7 @@
 //! [`client::ClientStack`] and [`server::ServerStack`] are presets: every layer in its place, with a default for each.
 //!
 //! ```
-//! use resilience_stack::{client::ClientStack, prelude::*, server::ServerStack};
+//! use resilience_stack::prelude::*;
 //!
 //! # fn main() -> Result<(), ConfigError> {
 //! let inventory = ClientStack::http("inventory").bulkhead(Bulkhead::new("inventory", 32)?).build()?;
@@ -67,19 +81,31 @@
 //! | `Layer` for `Breaker`, `Bulkhead`, `RateLimit` | these are handles; `.layer()` makes their layer, `GuardLayer::new((a, b))` that of several |
 //! | `From<Box<dyn Error + Send + Sync>>` for `Infallible` | a `Router` takes no errors: `.http().respond()` |
 //! | `Service<Request<ReplayBody<…>>>` | inside `RetryLayer`'s `.http()`, clients send `ReplayBody<B>`; where they send one body alone, as tonic's do, convert: `.map_request(\|req: Request<ReplayBody<B>>\| req.map(Body::new))` |
-//! | the type of a closure's parameter | write it down: `by_result(\|result: Result<&Res, &MyError>\| …)` |
+//! | `Clone` for the request, since `ByClone: Replay` needs it | `RetryLayer` sends clones; over HTTP `.http()` or `.grpc()` makes it one that keeps bodies while they are sent |
+//! | `Clone` for the response | `FallbackLayer::value` answers with clones of a value; where the body is no `Clone`, `FallbackLayer::function` makes each answer anew |
+//! | `Policy` for a `Result`, `Forget` for a `Result` | `build()`, `Bulkhead::new` and `wait_up_to` say whether their settings can be: a `?` is missing |
+//! | `Fn(&…)` for `()`, from a keyed limit | `Keyed::builder(…)` wants to know the `.key(…)` first |
+//! | the function `ClientStack::grpc`, the method `.with_status()` | they need the feature `tonic` |
+//! | the type of a closure's parameter | write it down: `by_result(\|result: Result<&Res, &MyError>\| …)`, `exempt(\|req: &Request<Body>\| …)` |
 //!
 //! # Features
 //!
-//! `breaker`, `bulkhead`, `ratelimit`, `keyed`, `retry`, `fallback`, `timeout`, `http`: the crates. `builder`: methods of
-//! Tower's `ServiceBuilder`. `presets`: the stacks for clients and servers, with all crates that they are made of. These are on
-//! by default.
-//!
-//! `tonic`: refusals as tonic statuses, the errors of its channel, and the preset for its clients. `axum`, `tonic-server`: what
-//! these servers know of the caller's address. `tls`: callers by their certificate. `hyper-util`: recognises connection errors
-//! of hyper-util's client. `client`, `client-rustls`: the pooled client `http::Client`, with TLS. `tower-http`: takes
-//! classifiers that were written for it. `tower-retry`: retries as a policy of Tower's own. `metrics`, `tracing`: telemetry.
-//! `full`: everything but `client-rustls`.
+//! | feature | by default | |
+//! |---|---|---|
+//! | `breaker`, `bulkhead`, `ratelimit`, `keyed`, `retry`, `fallback`, `timeout`, `http` | yes | the crates, each as the module of that name |
+//! | `builder` | yes | `ServiceBuilderExt`: methods of Tower's `ServiceBuilder` |
+//! | `presets` | yes | `client::ClientStack` and `server::ServerStack`, with all crates that they are made of |
+//! | `client` | | `http::Client`: the pooled client, over plain TCP |
+//! | `client-rustls` | | TLS for it, by rustls with `ring`; the one feature that needs a C compiler |
+//! | `tonic` | | around tonic's clients: `ClientStack::grpc`, `.with_status()`, what the errors of a `Channel` mean |
+//! | `tonic-server` | | callers by their address (`http::ByAddr`), as tonic's server knows it |
+//! | `axum` | | the same, as axum knows it |
+//! | `tls` | | callers by their certificate (`http::ByCertificate`) under mutual TLS |
+//! | `hyper-util` | | around hyper-util's client: what its errors mean, so that calls that were never sent are retried whatever they are |
+//! | `tower-http` | | classifiers that were written for it (`http::from_tower_http`) |
+//! | `tower-retry` | | retries as a policy of Tower's own (`retry::TowerPolicy`) |
+//! | `metrics`, `tracing` | | telemetry |
+//! | `full` | | all of these but `client-rustls` |
 
 #[cfg(feature = "breaker")]
 pub use resilience_breaker as breaker;
@@ -118,13 +144,15 @@ pub mod ordering {}
 pub mod prelude {
     #[cfg(feature = "builder")]
     pub use crate::ServiceBuilderExt;
+    #[cfg(feature = "presets")]
+    pub use crate::{client::ClientStack, server::ServerStack};
     #[cfg(feature = "breaker")]
     pub use resilience_breaker::{Breaker, BreakerLayer};
     #[cfg(feature = "bulkhead")]
     pub use resilience_bulkhead::{Bulkhead, BulkheadLayer};
     pub use resilience_core::{
-        Backoff, BoxError, Budget, ConfigError, GuardLayer, Jitter, Outcome, Policy, QueueLayer,
-        Reason, Rejected, TypedErrors, by_result,
+        Backoff, BoxError, Budget, ConfigError, Deadline, GuardLayer, Jitter, Outcome, Policy,
+        QueueLayer, Reason, Rejected, TypedErrors, by_result,
     };
     #[cfg(feature = "fallback")]
     pub use resilience_fallback::FallbackLayer;
