@@ -47,7 +47,7 @@ pub(crate) fn judge(error: &(dyn Error + 'static)) -> Outcome {
 
 /// Whether one of this family found the request itself to be wrong, and sent nothing.
 #[cfg(feature = "timeout")]
-fn is_wrong(error: &(dyn Error + 'static)) -> bool {
+pub(crate) fn is_wrong(error: &(dyn Error + 'static)) -> bool {
     #[cfg(feature = "client")]
     if find_cause(error).is_some_and(crate::client::Error::is_request) {
         return true;
@@ -56,7 +56,7 @@ fn is_wrong(error: &(dyn Error + 'static)) -> bool {
 }
 
 #[cfg(not(feature = "timeout"))]
-fn is_wrong(_: &(dyn Error + 'static)) -> bool {
+pub(crate) fn is_wrong(_: &(dyn Error + 'static)) -> bool {
     false
 }
 

@@ -159,8 +159,16 @@ impl<'a> Head<'a> {
         }
     }
 
-    /// What this response is if one of the family's layers answered it instead of the dependency.
+    /// What this response is if one of the family's layers answered it, and the dependency was not asked.
     fn refusal(&self) -> Option<Outcome> {
+        #[cfg(feature = "timeout")]
+        if self
+            .extensions
+            .get::<resilience_timeout::MalformedDeadline>()
+            .is_some()
+        {
+            return Some(Outcome::Ignored);
+        }
         self.extensions.get().map(Rejected::outcome)
     }
 }
@@ -331,7 +339,9 @@ fn by_error<E: 'static>(error: &E) -> Outcome {
         return Outcome::TRANSIENT;
     };
     #[cfg(feature = "tonic")]
-    if let Some(status) = resilience_core::find_cause::<tonic::Status>(error) {
+    if let Some(status) = resilience_core::find_cause::<tonic::Status>(error)
+        && !chain::is_wrong(error)
+    {
         let code = GrpcCode::from_number(status.code().into());
         let beside = status.metadata().as_ref();
         return Handle::default().at_end(by_grpc_code(code, beside), beside);

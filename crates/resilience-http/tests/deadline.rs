@@ -12,8 +12,8 @@ use resilience_core::{
     BoxError, Classify, Deadline, Outcome, Priority, Reason, Rejected, Verdict, clock,
 };
 use resilience_http::{
-    HttpClassify, HttpDeadline, HttpLayer, RespondLayer, SendDeadlineLayer, format_grpc_timeout,
-    format_millis, parse_grpc_timeout, parse_millis, pass_on,
+    HttpClassify, HttpDeadline, HttpLayer, HttpVerdict, RespondLayer, SendDeadlineLayer,
+    format_grpc_timeout, format_millis, parse_grpc_timeout, parse_millis, pass_on,
 };
 use resilience_timeout::{DeadlineBuilder, DeadlineExceeded, DeadlineLayer, MalformedDeadline};
 use std::{
@@ -223,6 +223,9 @@ mod read {
             let res = layer.layer(never).oneshot(request(grpc, headers)).await;
             let res = res.unwrap();
             assert!(res.extensions().get::<MalformedDeadline>().is_some());
+            let mut verdict = verdict();
+            let outcome = Verdict::<_, BoxError>::response(&mut verdict, &res);
+            assert_eq!(outcome, Some(Outcome::Ignored), "nobody was called");
             assert_eq!(said(res).await, expected);
         }
     }
@@ -291,10 +294,12 @@ async fn errors_are_boxed_where_no_answer_is_asked_for() {
     assert_eq!(judge(&error), Outcome::Ignored, "nobody was called");
 }
 
+fn verdict() -> HttpVerdict {
+    Classify::<_, Response<()>, BoxError>::start(&HttpClassify::new(), &Request::new(()))
+}
+
 fn judge(error: &BoxError) -> Outcome {
-    let req = Request::new(());
-    let mut verdict = Classify::<_, Response<()>, BoxError>::start(&HttpClassify::new(), &req);
-    Verdict::<Response<()>, BoxError>::error(&mut verdict, error)
+    Verdict::<Response<()>, BoxError>::error(&mut verdict(), error)
 }
 
 mod body {
@@ -796,8 +801,9 @@ mod status {
         let (refused, error) = code(stating(true, 0), None).await;
         assert_eq!(refused, Code::DeadlineExceeded);
         assert!(Rejected::find(&*error).is_some());
-        let (malformed, _) = code(request(true, &[("grpc-timeout", b"1")]), None).await;
+        let (malformed, error) = code(request(true, &[("grpc-timeout", b"1")]), None).await;
         assert_eq!(malformed, Code::InvalidArgument);
+        assert_eq!(judge(&error), Outcome::Ignored, "nobody was called");
     }
 
     /// Of layers within.

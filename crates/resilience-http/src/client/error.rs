@@ -88,7 +88,8 @@ impl Error {
                 .is_some_and(|error| error.kind() == io::ErrorKind::TimedOut)
     }
 
-    /// A policy of this client refused the call: the host's breaker is open, or too many calls are in flight to it.
+    /// This client refused the call: the host's breaker is open, too many calls are in flight to it, or the time of the
+    /// call was over before it was sent, which is a [timeout](Self::is_timeout) too.
     pub fn is_refused(&self) -> bool {
         self.rejected().is_some()
     }
