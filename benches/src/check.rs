@@ -2,6 +2,7 @@
 //! bulkhead refuses, that a pending call is polled twice, that states are as so many calls leave them.
 
 use crate::{
+    list::future_limit,
     memory,
     subject::{Bare, By, End, Subject},
     time::runtime,
@@ -43,6 +44,15 @@ pub fn check(subject: &Subject) -> Result<(), String> {
         let memory = memory::of(subject);
         if (memory.calls - boxes).abs() > 0.0 || memory.clone != 0 {
             return Err(format!("allocates: {memory:?}"));
+        }
+        if let Some(limit) = future_limit(subject)
+            && memory.future > limit
+        {
+            let excess = memory.future - limit;
+            return Err(format!(
+                "its future has {} bytes, {excess} more than {limit}",
+                memory.future
+            ));
         }
     }
     Ok(())

@@ -1,4 +1,7 @@
 //! How every subject is driven: ready, call, and polls until there is an answer, with a waker that does nothing.
+//!
+//! Some of the others wait for asynchronous locks while another thread has them. They are asked again and again until they
+//! are done, as if somebody had woken them at once: the least that waiting can cost.
 
 use std::{
     future::Future,
@@ -62,7 +65,7 @@ impl Tally {
                 return output;
             }
         }
-        panic!("still pending")
+        insist(|| future.as_mut().poll(&mut cx))
     }
 
     #[inline]
@@ -99,8 +102,27 @@ pub fn through<Req: Request, S: Service<Req>>(
 ) -> Result<S::Response, S::Error> {
     let mut cx = Context::from_waker(Waker::noop());
     match service.poll_ready(&mut cx) {
-        Poll::Ready(Ok(())) => tally.wait(service.call(Req::of(number))),
-        Poll::Ready(Err(error)) => Err(error),
-        Poll::Pending => panic!("not ready"),
+        Poll::Ready(Ok(())) => {}
+        Poll::Ready(Err(error)) => return Err(error),
+        Poll::Pending => insist(|| service.poll_ready(&mut cx))?,
     }
+    tally.wait(service.call(Req::of(number)))
+}
+
+/// Polls until it is ready. Lets others run now and then: who has the lock may be waiting for a core.
+#[cold]
+#[inline(never)]
+fn insist<T>(mut poll: impl FnMut() -> Poll<T>) -> T {
+    const PATIENCE: u32 = 1_000_000;
+    for attempt in 1..=PATIENCE {
+        if let Poll::Ready(output) = poll() {
+            return output;
+        }
+        if attempt % 256 == 0 {
+            std::thread::yield_now();
+        } else {
+            std::hint::spin_loop();
+        }
+    }
+    panic!("still pending, and nobody else is at it")
 }

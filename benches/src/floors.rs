@@ -3,8 +3,8 @@
 
 use crate::{
     drive::KEYS,
-    inner::{Failure, HttpInner, Inner, Later, plain},
-    list::CLOCK,
+    inner::{Failure, Inner, Later, plain},
+    list::{CLOCK, RANDOM_KEYS},
     ours::LIMIT,
     subject::{Bare, By, Instance, Subject, unseen},
 };
@@ -329,10 +329,6 @@ pub fn subjects() -> Vec<Subject> {
             Instance::service(|| (Later, unseen))
         })
         .over(Bare::Later),
-        Subject::new("bare", By::Bare, "HTTP types", || {
-            Instance::service(|| (HttpInner, unseen))
-        })
-        .over(Bare::Http),
         Subject::new("bare", By::Bare, CLOCK, || {
             Instance::direct(
                 || (plain(), unseen),
@@ -372,10 +368,7 @@ pub fn subjects() -> Vec<Subject> {
             )
         }),
         subject("rate limit, one hot key", || keyed(1, |_| 0)),
-        subject("rate limit, random among 10^6 keys", || {
-            keyed(KEYS, |number| number)
-        })
-        .large(),
+        subject(RANDOM_KEYS, || keyed(KEYS, |number| number)).large(),
         subject("retry with budget, first try", retry),
         subject("attempt timeout, ready at once", || timed(plain)),
         subject("attempt timeout, one pending poll", || timed(|| Later)).over(Bare::Later),

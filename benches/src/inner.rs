@@ -1,7 +1,6 @@
 //! The inner services: they do nothing, and answer.
 
 use crate::drive::{Request, Response};
-use axum::body::Body;
 use resilience_core::{BoxError, Rejected};
 use std::{
     future::{Future, Ready, ready},
@@ -11,7 +10,8 @@ use std::{
 };
 use tower::Service;
 
-const MARK: u64 = 0x5a5a_5a5a_5a5a_5a5a;
+/// Turns a request into its response.
+pub const MARK: u64 = 0x5a5a_5a5a_5a5a_5a5a;
 
 impl Request for u64 {
     fn of(number: u64) -> Self {
@@ -136,75 +136,5 @@ impl Service<u64> for Later {
     #[inline]
     fn call(&mut self, number: u64) -> LaterFuture {
         Self::answer(number)
-    }
-}
-
-/// Never answers: to fill what is limited.
-#[derive(Clone, Debug)]
-pub struct Never;
-
-/// The request that [`Never`] does not answer; others it does.
-pub const HANGS: u64 = u64::MAX;
-
-#[derive(Debug)]
-pub struct NeverFuture(u64);
-
-impl Future for NeverFuture {
-    type Output = Result<u64, Failure>;
-
-    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.0 {
-            HANGS => Poll::Pending,
-            number => Poll::Ready(Ok(number ^ MARK)),
-        }
-    }
-}
-
-impl Service<u64> for Never {
-    type Response = u64;
-    type Error = Failure;
-    type Future = NeverFuture;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, number: u64) -> NeverFuture {
-        NeverFuture(number)
-    }
-}
-
-/// Over HTTP types, for what knows no others.
-#[derive(Clone, Debug)]
-pub struct HttpInner;
-
-/// No layer answers with it by itself.
-const ANSWERED: http::StatusCode = http::StatusCode::IM_USED;
-
-impl Request for http::Request<u64> {
-    fn of(number: u64) -> Self {
-        Self::new(number)
-    }
-}
-
-impl Response for http::Response<Body> {
-    fn answers(&self, _: u64) -> bool {
-        self.status() == ANSWERED
-    }
-}
-
-impl Service<http::Request<u64>> for HttpInner {
-    type Response = http::Response<Body>;
-    type Error = BoxError;
-    type Future = Ready<Result<Self::Response, BoxError>>;
-
-    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        Poll::Ready(Ok(()))
-    }
-
-    fn call(&mut self, _: http::Request<u64>) -> Self::Future {
-        let mut response = http::Response::new(Body::empty());
-        *response.status_mut() = ANSWERED;
-        ready(Ok(response))
     }
 }

@@ -2,6 +2,10 @@
 //!
 //! See `docs/performance.md`, or run it without arguments.
 
+#![cfg_attr(
+    not(feature = "peers"),
+    allow(dead_code, reason = "a part is for the others alone")
+)]
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_precision_loss,
@@ -9,62 +13,72 @@
     reason = "figures, and far from the ends of the ranges"
 )]
 
+mod about;
 mod check;
 mod drive;
 mod floors;
 mod inner;
 mod instructions;
+mod into;
 mod list;
 mod memory;
 mod ours;
+#[cfg(feature = "peers")]
 mod peers;
+mod progress;
 mod report;
 mod stats;
 mod subject;
 mod time;
 
+use about::COMPILER;
 use instructions::Baseline;
 use report::{Figures, Report};
-use std::{env, fs, process::ExitCode, time::Duration};
+use std::{env, fs, io, process::ExitCode, time::Duration};
 use subject::{By, Subject};
 use time::Effort;
 
 const USAGE: &str = "\
-bench COMMAND [--only TEXT] [--short] [--json FILE]
+bench COMMAND [--only TEXT] [--short] [--markdown FILE] [--json FILE] [--into PAGE]
 
-  check          whether every subject does what its row says
+  check          whether every subject does what its row says, within its limits of memory
   time           nanoseconds per call above the bare service
   threads        the same with two threads and more on one policy
   allocs, sizes  allocations per call; bytes per instance; sizes of services and futures
   instructions   instructions, atomics and clock reads per call of our layers, under Valgrind
   gate           instructions, compared with benches/baseline.tsv: fails if anything is worse
   accept         instructions, as the new baseline
-  all            all of the above but `gate` and `accept`, in one table
+  all            all of the above but `check`, `gate` and `accept`: the tables of docs/performance.md
 
-  --only TEXT    subjects whose id contains TEXT, and what they need
-  --short        a few rounds: to see that it works
-  --json FILE    writes the figures there too";
+  --only TEXT      subjects whose id contains TEXT, and what they need
+  --short          a few rounds: to see that it works
+  --markdown FILE  writes the tables there too
+  --json FILE      writes the figures there too
+  --into PAGE      puts the tables into a page, between <!-- begin layers --> and <!-- end layers -->";
 
+#[derive(Default)]
 struct Options {
     command: String,
     only: String,
     short: bool,
+    markdown: Option<String>,
     json: Option<String>,
+    into: Option<String>,
 }
 
 fn options() -> Option<Options> {
     let mut words = env::args().skip(1);
     let mut options = Options {
         command: words.next()?,
-        only: String::new(),
-        short: false,
-        json: None,
+        ..Options::default()
     };
     while let Some(word) = words.next() {
         match word.as_str() {
             "--only" => options.only = words.next()?,
             "--short" => options.short = true,
+            "--markdown" => options.markdown = Some(words.next()?),
             "--json" => options.json = Some(words.next()?),
+            "--into" => options.into = Some(words.next()?),
             _ => return None,
         }
     }
@@ -101,8 +115,13 @@ fn main() -> ExitCode {
         "check" => checked(&subjects),
         "gate" | "accept" => gate(&subjects, options.command == "accept"),
         "time" | "threads" | "allocs" | "sizes" | "instructions" | "all" => {
-            measure(&subjects, &options);
-            ExitCode::SUCCESS
+            match measure(&subjects, &options) {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("{error}");
+                    ExitCode::FAILURE
+                }
+            }
         }
         _ => {
             eprintln!("{USAGE}");
@@ -126,7 +145,7 @@ fn checked(subjects: &[Subject]) -> ExitCode {
     ExitCode::from(u8::from(wrong > 0))
 }
 
-fn measure(subjects: &[Subject], options: &Options) {
+fn measure(subjects: &[Subject], options: &Options) -> io::Result<()> {
     let does = |command: &str| options.command == command || options.command == "all";
     let mut figures: Vec<Figures> = subjects.iter().map(|_| Figures::default()).collect();
     if does("allocs") || does("sizes") {
@@ -135,9 +154,8 @@ fn measure(subjects: &[Subject], options: &Options) {
         }
     }
     if does("instructions") {
-        for (subject, figures) in subjects.iter().zip(&mut figures) {
-            figures.counts =
-                instructions::is_counted(subject).then(|| instructions::count(subject, subjects));
+        for (figures, counts) in figures.iter_mut().zip(instructions::count(subjects)) {
+            figures.counts = counts;
         }
     }
     if does("time") {
@@ -149,12 +167,12 @@ fn measure(subjects: &[Subject], options: &Options) {
             figures.time = Some(spread);
         }
     }
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
     if does("threads") {
         let effort = Effort {
             batch: Duration::from_millis(2),
             rounds: if options.short { 3 } else { 61 },
         };
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let threads = time::many_threads(subjects, effort, cores.max(2));
         for (figures, threads) in figures.iter_mut().zip(threads) {
             figures.threads = threads;
@@ -163,34 +181,50 @@ fn measure(subjects: &[Subject], options: &Options) {
     let report = Report {
         subjects,
         figures,
-        about: about(cores),
+        about: about::about(include_str!("../Cargo.lock"), &PACKAGES),
     };
-    println!("{}", report.markdown());
+    let tables = report.markdown();
+    println!("{tables}");
+    if let Some(file) = &options.markdown {
+        fs::write(file, &tables)?;
+    }
     if let Some(file) = &options.json {
-        let text = format!("{:#}\n", report.json());
-        fs::write(file, text).expect("a file that can be written");
+        fs::write(file, format!("{:#}\n", report.json()))?;
+    }
+    match &options.into {
+        Some(page) => into::write(page, "layers", &tables),
+        None => Ok(()),
     }
 }
 
+/// Whose versions matter.
+const PACKAGES: [&str; 9] = [
+    "backon",
+    "failsafe",
+    "governor",
+    "recloser",
+    "seatbelt",
+    "tokio",
+    "tower",
+    "tower-resilience",
+    "tower_governor",
+];
+
 fn gate(subjects: &[Subject], accept: bool) -> ExitCode {
-    let counted = subjects
-        .iter()
-        .filter(|subject| instructions::is_counted(subject));
-    let counts: Vec<_> = counted
-        .map(|s| (s.id(), instructions::count(s, subjects)))
+    let counts = subjects.iter().zip(instructions::count(subjects));
+    let counts: Vec<_> = counts
+        .filter_map(|(subject, counts)| Some((subject.id(), counts?)))
         .collect();
-    for (id, counts) in &counts {
-        println!("{id}\t{counts}");
-    }
     let path = Baseline::path();
     if accept {
-        let text = Baseline::text(&counts, &compiler());
+        let text = Baseline::text(&counts, COMPILER);
         fs::write(&path, text).expect("a file that can be written");
         println!("accepted: commit {}", path.display());
         return ExitCode::SUCCESS;
     }
     let text = fs::read_to_string(&path).expect("the baseline is committed");
-    let worse = Baseline::parse(&text).compare(&counts);
+    let (table, worse) = Baseline::parse(&text).compare(&counts, COMPILER);
+    print!("{table}");
     if worse.is_empty() {
         println!("no layer has become more expensive");
         return ExitCode::SUCCESS;
@@ -199,62 +233,9 @@ fn gate(subjects: &[Subject], accept: bool) -> ExitCode {
     for line in worse {
         eprintln!("  {line}");
     }
-    eprintln!(
-        "{}",
-        text.lines()
-            .next()
-            .unwrap_or_default()
-            .trim_start_matches("# ")
-    );
-    eprintln!("this is {}", compiler());
-    eprintln!(
-        "if that is what you want: cargo run --release --manifest-path benches/Cargo.toml -- accept"
-    );
+    eprintln!("if that is what you want: {ACCEPT}");
     ExitCode::FAILURE
 }
 
-fn compiler() -> String {
-    let rustc = std::process::Command::new("rustc")
-        .arg("--version")
-        .output();
-    rustc.map_or_else(
-        |_| "an unknown compiler".to_owned(),
-        |out| String::from_utf8_lossy(&out.stdout).trim().to_owned(),
-    )
-}
-
-/// Machine, compiler, and the versions of the others.
-fn about(cores: usize) -> Vec<(String, String)> {
-    const OTHERS: [&str; 9] = [
-        "backon",
-        "failsafe",
-        "governor",
-        "recloser",
-        "seatbelt",
-        "tokio",
-        "tower",
-        "tower-resilience",
-        "tower_governor",
-    ];
-    let of_cpu = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model = of_cpu.lines().find(|line| line.starts_with("model name"));
-    let model = model
-        .and_then(|line| line.split(": ").nth(1))
-        .unwrap_or("unknown");
-    let lock = include_str!("../Cargo.lock");
-    let version = |name: &&str| {
-        let entry = format!("name = \"{name}\"\nversion = \"");
-        let rest = lock.split(&entry).nth(1)?;
-        Some(format!("{name} {}", rest.split('"').next()?))
-    };
-    let versions: Vec<_> = OTHERS.iter().filter_map(version).collect();
-    let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load = load.split(' ').next().unwrap_or("unknown").to_owned();
-    [
-        ("machine", format!("{model}, {cores} cores, load {load}")),
-        ("compiler", compiler()),
-        ("versions", versions.join(", ")),
-    ]
-    .map(|(what, is)| (what.to_owned(), is))
-    .to_vec()
-}
+const ACCEPT: &str =
+    "cargo run --release --manifest-path benches/Cargo.toml --no-default-features -- accept";

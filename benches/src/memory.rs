@@ -1,6 +1,6 @@
 //! What calls, instances, clones and keys allocate, and how large services and futures are.
 
-use crate::{subject::Subject, time::runtime};
+use crate::{drive::KEYS, subject::Subject, time::runtime};
 use allocation_counter::measure;
 
 /// Of one subject.
@@ -11,8 +11,11 @@ pub struct Memory {
     pub call_bytes: f64,
     /// Bytes that a policy with its layer and service keeps on the heap.
     pub instance: i64,
-    /// Allocations of one clone of the service.
+    /// For each key, where there are many.
+    pub key: Option<f64>,
+    /// Allocations and bytes of one clone of the service.
     pub clone: u64,
+    pub clone_bytes: u64,
     /// `size_of` of the service, and of the future of a call. The inner future is a part of it.
     pub service: usize,
     pub future: usize,
@@ -33,7 +36,11 @@ pub fn of(subject: &Subject) -> Memory {
         calls: of_each(used.count_total),
         call_bytes: of_each(used.bytes_total),
         instance: instance.built.bytes_current,
+        key: subject
+            .large
+            .then(|| instance.built.bytes_current as f64 / KEYS as f64),
         clone: instance.cloned.count_total,
+        clone_bytes: instance.cloned.bytes_total,
         service: instance.service,
         future: tally.expect("set above").future,
     }

@@ -2,6 +2,7 @@
 
 use crate::{
     list::is_bare_of,
+    progress::Progress,
     stats::Spread,
     subject::{Instance, Runner, Subject},
 };
@@ -74,6 +75,7 @@ pub fn one_thread(subjects: &[Subject], effort: Effort) -> Vec<Spread> {
     let _entered = runtime.enter();
     let mut all: Vec<_> = subjects.iter().map(|s| prepare(s, effort.batch)).collect();
     let mut raw = vec![Vec::with_capacity(effort.rounds); subjects.len()];
+    let mut progress = Progress::new("one thread", effort.rounds);
     for round in 0..effort.rounds {
         for index in shuffled(round, subjects.len()) {
             let Prepared { runner, batch, .. } = &mut all[index];
@@ -81,6 +83,7 @@ pub fn one_thread(subjects: &[Subject], effort: Effort) -> Vec<Spread> {
             runner(*batch / 4);
             raw[index].push(nanos_each(runner, *batch));
         }
+        progress.step();
     }
     let above = |index: usize| above_bare(subjects, &raw, index);
     (0..subjects.len()).map(above).map(Spread::of).collect()
@@ -108,42 +111,45 @@ pub struct Threads {
     pub gain: Spread,
 }
 
-/// With one thread, and with each larger number up to `most`. `None` for subjects that are slow.
+/// With one thread, and with 2, 4, 8 and so on up to `most`. Nothing for subjects that are slow.
 pub fn many_threads(subjects: &[Subject], effort: Effort, most: usize) -> Vec<Vec<Threads>> {
     let mut all: Vec<_> = {
         let runtime = runtime();
         let _entered = runtime.enter();
         subjects.iter().map(|s| prepare(s, effort.batch)).collect()
     };
-    let mut raw = vec![vec![Vec::with_capacity(effort.rounds); subjects.len()]; most];
+    let doubled = std::iter::successors(Some(1), |n| Some(2 * n));
+    let mut numbers: Vec<_> = doubled.take_while(|n| *n < most).collect();
+    numbers.push(most);
+    let mut raw = vec![vec![Vec::with_capacity(effort.rounds); subjects.len()]; numbers.len()];
+    let mut progress = Progress::new("many threads", effort.rounds);
     for round in 0..effort.rounds {
         for index in shuffled(round, subjects.len()) {
             if !subjects[index].quick {
                 continue;
             }
-            for threads in 1..=most {
-                let Prepared {
-                    instance, batch, ..
-                } = &mut all[index];
-                raw[threads - 1][index].push(together(instance, *batch, threads));
+            let Prepared {
+                instance, batch, ..
+            } = &mut all[index];
+            for (threads, raw) in numbers.iter().zip(&mut raw) {
+                raw[index].push(together(instance, *batch, *threads));
             }
         }
+        progress.step();
     }
     let figures = |index: usize| {
-        let of = |threads: usize| {
-            let (one, many) = (&raw[0][index], &raw[threads - 1][index]);
-            let gain = one
-                .iter()
-                .zip(many)
-                .map(|(one, many)| threads as f64 * one / many);
+        let of = |(number, many): (&usize, &Vec<Vec<f64>>)| {
+            let pairs = raw[0][index].iter().zip(&many[index]);
+            let gain = pairs.map(|(one, many)| *number as f64 * one / many);
             Threads {
-                number: threads,
-                each: Spread::of(above_bare(subjects, &raw[threads - 1], index)),
+                number: *number,
+                each: Spread::of(above_bare(subjects, many, index)),
                 gain: Spread::of(gain.collect()),
             }
         };
-        let range = 2..=if subjects[index].quick { most } else { 0 };
-        range.map(of).collect()
+        let measured = numbers.iter().zip(&raw).skip(1);
+        let measured = measured.filter(|_| subjects[index].quick);
+        measured.map(of).collect()
     };
     (0..subjects.len()).map(figures).collect()
 }

@@ -1,8 +1,10 @@
 //! Libraries that are not middleware: they wrap one future, or answer yes or no.
 
+use super::inner::HttpInner;
 use crate::{
     drive::{KEYS, Tally},
-    inner::{HttpInner, Inner, plain},
+    inner::{Inner, plain},
+    list::RANDOM_KEYS,
     ours::{BURST, INTERVAL},
     subject::{Bare, By, Instance, Subject, unseen},
 };
@@ -166,12 +168,9 @@ pub fn subjects() -> Vec<Subject> {
         subject("rate limit, one hot key", "governor", "dashmap", || {
             keyed_governor(1, |_| 0)
         }),
-        subject(
-            "rate limit, random among 10^6 keys",
-            "governor",
-            "dashmap",
-            || keyed_governor(KEYS, |number| number),
-        )
+        subject(RANDOM_KEYS, "governor", "dashmap", || {
+            keyed_governor(KEYS, |number| number)
+        })
         .large(),
         subject(
             "retry with budget, first try",

@@ -1,8 +1,9 @@
 //! The crates of `tower-resilience`.
 
+use super::inner::{HANGS, Never};
 use crate::{
     drive::through,
-    inner::{Failure, HANGS, Inner, Later, Never},
+    inner::{Failure, Inner, Later},
     ours::LIMIT,
     subject::{Bare, By, Instance, Subject, unseen},
 };

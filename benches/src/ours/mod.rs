@@ -1,7 +1,11 @@
 //! The layers of this family.
 
+mod forms;
+
 use crate::{
+    drive::KEYS,
     inner::{Failure, Inner, Later, plain},
+    list::{CLIENT_STACK, RANDOM_KEYS},
     subject::{Bare, By, Instance, Subject, unseen},
 };
 use resilience_breaker::{Breaker, BreakerBuilder, State};
@@ -14,8 +18,6 @@ use resilience_retry::RetryLayer;
 use resilience_timeout::TimeoutLayer;
 use std::time::Duration;
 use tower::{Layer, ServiceBuilder};
-
-use crate::drive::KEYS;
 
 const NAME: &str = "bench";
 pub const LIMIT: Duration = Duration::from_secs(1);
@@ -216,7 +218,7 @@ fn rates() -> Vec<Subject> {
         subject("rate limit, one hot key", "", || {
             keyed(1, |_| Some(0), PLENTY)
         }),
-        subject("rate limit, random among 10^6 keys", "", || {
+        subject(RANDOM_KEYS, "", || {
             keyed(KEYS, |number| Some(*number), SLOW)
         })
         .large(),
@@ -255,27 +257,69 @@ fn flows() -> Vec<Subject> {
     ]
 }
 
-fn stack() -> Subject {
-    subject("client stack", "", || {
-        Instance::service(|| {
-            let retry = RetryLayer::builder(NAME).build().expect(VALID);
-            let limit = RateLimit::builder(NAME).quota(PLENTY).build();
-            let bulkhead = Bulkhead::new(NAME, 1_000).expect(VALID);
-            let breaker = Breaker::new(NAME);
-            let guard = (limit.expect(VALID), bulkhead.clone(), breaker.clone());
-            let service = ServiceBuilder::new()
-                .layer(retry.clone())
-                .layer(GuardLayer::new(guard))
-                .layer(TimeoutLayer::new(NAME, LIMIT).expect(VALID))
-                .service(plain());
-            let verify = move |calls| {
-                deposited(retry.budget().expect("it has one"), calls);
-                assert_eq!(bulkhead.in_flight(), 0);
-                assert!(breaker.snapshot().calls > 0);
-            };
-            (service, verify)
-        })
-    })
+fn stacks() -> Vec<Subject> {
+    vec![
+        subject(CLIENT_STACK, "one guard", || {
+            Instance::service(|| {
+                let parts = Parts::new();
+                let guard = (
+                    parts.limit.clone(),
+                    parts.bulkhead.clone(),
+                    parts.breaker.clone(),
+                );
+                let service = ServiceBuilder::new()
+                    .layer(parts.retry.clone())
+                    .layer(GuardLayer::new(guard))
+                    .layer(TimeoutLayer::new(NAME, LIMIT).expect(VALID))
+                    .service(plain());
+                (service, parts.verify())
+            })
+        }),
+        subject(CLIENT_STACK, "separate layers", || {
+            Instance::service(|| {
+                let parts = Parts::new();
+                let service = ServiceBuilder::new()
+                    .layer(parts.retry.clone())
+                    .layer(parts.limit.layer())
+                    .layer(parts.bulkhead.layer())
+                    .layer(parts.breaker.layer())
+                    .layer(TimeoutLayer::new(NAME, LIMIT).expect(VALID))
+                    .service(plain());
+                (service, parts.verify())
+            })
+        }),
+    ]
+}
+
+/// What a client's stack is made of, but for the timeout.
+struct Parts {
+    retry: RetryLayer,
+    limit: RateLimit,
+    bulkhead: Bulkhead,
+    breaker: Breaker,
+}
+
+impl Parts {
+    fn new() -> Self {
+        let limit = RateLimit::builder(NAME).quota(PLENTY).build();
+        Self {
+            retry: RetryLayer::builder(NAME).build().expect(VALID),
+            limit: limit.expect(VALID),
+            bulkhead: Bulkhead::new(NAME, 1_000).expect(VALID),
+            breaker: Breaker::new(NAME),
+        }
+    }
+
+    /// Each of them has seen the calls.
+    fn verify(self) -> impl Fn(u64) {
+        let spent = spent();
+        move |calls| {
+            deposited(self.retry.budget().expect("it has one"), calls);
+            spent(calls, self.limit.available(clock::now()));
+            assert_eq!(self.bulkhead.in_flight(), 0);
+            assert!(self.breaker.snapshot().calls > 0);
+        }
+    }
 }
 
 pub fn subjects() -> Vec<Subject> {
@@ -283,6 +327,7 @@ pub fn subjects() -> Vec<Subject> {
     all.extend(bulkheads());
     all.extend(rates());
     all.extend(flows());
-    all.push(stack());
+    all.extend(stacks());
+    all.extend(forms::subjects());
     all
 }
