@@ -24,6 +24,8 @@ pub enum Reason {
     ShuttingDown,
     /// The inner service was not ready to take the call.
     NotReady,
+    /// The request does not say whose it is: there is no key in it to find its policy by. Asking again is no use.
+    NoKey,
     /// A reason of the user's own policy.
     Other,
 }
@@ -39,6 +41,7 @@ impl Reason {
             Self::Deadline => "deadline",
             Self::ShuttingDown => "shutting_down",
             Self::NotReady => "not_ready",
+            Self::NoKey => "no_key",
             Self::Other => "other",
         }
     }
@@ -52,6 +55,7 @@ impl Reason {
             Self::Deadline => "deadline exceeded",
             Self::ShuttingDown => "shutting down",
             Self::NotReady => "service not ready",
+            Self::NoKey => "there is no key in the request",
             Self::Other => "refused",
         }
     }

@@ -25,10 +25,11 @@ const ADVISORY: Duration = Duration::from_secs(1);
 /// | breaker open | 503 | `UNAVAILABLE` |
 /// | load shed, shutting down, not ready, a policy of your own | 503 | `UNAVAILABLE` |
 /// | deadline | 504 | `DEADLINE_EXCEEDED` |
+/// | no key in the request | 400 | `INVALID_ARGUMENT` |
 ///
 /// `Retry-After` (in whole seconds, rounded up; for gRPC `grpc-retry-pushback-ms`) is exact where the policy
-/// knows the delay, and otherwise an advisory second; a request that can never be admitted, and one that is too
-/// late, gets none (for gRPC: the pushback that means "do not retry").
+/// knows the delay, and otherwise an advisory second; a request that can never be admitted, one that is too
+/// late, and one without a key get none (for gRPC: the pushback that means "do not retry").
 ///
 /// The [`Rejected`] also stands in the response's extensions, where [`HttpClassify`](crate::HttpClassify) looks
 /// first.
@@ -67,6 +68,8 @@ pub fn http_status(reason: Reason) -> StatusCode {
     match reason {
         Reason::Rate => StatusCode::TOO_MANY_REQUESTS,
         Reason::Deadline => StatusCode::GATEWAY_TIMEOUT,
+        // The caller's mistake: no breaker of its may open for it, and to send it again is no use.
+        Reason::NoKey => StatusCode::BAD_REQUEST,
         _ => StatusCode::SERVICE_UNAVAILABLE,
     }
 }
@@ -76,6 +79,7 @@ pub fn grpc_code(reason: Reason) -> GrpcCode {
     match reason {
         Reason::Concurrency | Reason::Rate => GrpcCode::ResourceExhausted,
         Reason::Deadline => GrpcCode::DeadlineExceeded,
+        Reason::NoKey => GrpcCode::InvalidArgument,
         _ => GrpcCode::Unavailable,
     }
 }
@@ -95,7 +99,7 @@ impl Retry {
     fn of(why: &Rejected) -> Self {
         match (why.delay(), why.reason()) {
             (Some(delay), _) => Self::After(delay),
-            (None, Reason::Rate | Reason::Deadline) => Self::Never,
+            (None, Reason::Rate | Reason::Deadline | Reason::NoKey) => Self::Never,
             (None, _) => Self::After(ADVISORY),
         }
     }

@@ -39,6 +39,7 @@ fn every_reason_has_a_status_and_a_code() {
         (Reason::Deadline, 504, 4),
         (Reason::ShuttingDown, 503, 14),
         (Reason::NotReady, 503, 14),
+        (Reason::NoKey, 400, 3),
         (Reason::Other, 503, 14),
     ] {
         assert_eq!(http_status(reason).as_u16(), status, "{reason:?}");
@@ -72,7 +73,7 @@ fn the_advice_is_exact_and_rounded_up() {
 fn without_an_exact_delay_the_advice_is_a_second_or_never() {
     let full = respond(Protocol::Http, Rejected::new(Reason::Concurrency, "x"));
     assert_eq!(full.headers()["retry-after"], "1");
-    for hopeless in [Reason::Rate, Reason::Deadline] {
+    for hopeless in [Reason::Rate, Reason::Deadline, Reason::NoKey] {
         let http = respond(Protocol::Http, Rejected::new(hopeless, "x"));
         assert!(!http.headers().contains_key("retry-after"));
         let grpc = respond(Protocol::Grpc, Rejected::new(hopeless, "x"));

@@ -15,7 +15,7 @@ impl Common {
         self.telemetry.without_key.increment();
         match self.no_key {
             NoKey::Pass => Ok(None),
-            NoKey::Refuse => Err(Rejected::new(Reason::Other, self.name.clone())),
+            NoKey::Refuse => Err(Rejected::new(Reason::NoKey, self.name.clone())),
         }
     }
 

@@ -11,7 +11,7 @@ use std::time::Duration;
 )]
 #[non_exhaustive]
 pub enum NoKey {
-    /// They are refused, with [`Reason::Other`](resilience_core::Reason::Other). The default: leaving a header out must
+    /// They are refused, with [`Reason::NoKey`](resilience_core::Reason::NoKey): over HTTP 400. The default: leaving a header out must
     /// not be a way around a limit.
     #[default]
     Refuse,

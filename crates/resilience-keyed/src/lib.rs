@@ -75,10 +75,10 @@
 //! A call of a known key takes one lock, of one of many shards, for one look-up, and allocates nothing beside what the
 //! policy and your own code for the key do. The policy is asked, and your functions are called, when no lock is held.
 //!
-//! A request without a key (`None`) is refused with [`Reason::Other`], since leaving a header out must not be a way
-//! around a limit; or it is [let pass](NoKey::Pass).
+//! A request without a key (`None`) is refused with [`Reason::NoKey`], over HTTP 400, since leaving a header out must not be a
+//! way around a limit; or it is [let pass](NoKey::Pass).
 //!
-//! [`Reason::Other`]: resilience_core::Reason::Other
+//! [`Reason::NoKey`]: resilience_core::Reason::NoKey
 //!
 //! # What is forgotten
 //!

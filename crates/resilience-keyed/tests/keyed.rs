@@ -64,7 +64,7 @@ fn each_key_has_a_policy_of_its_own() {
 fn requests_without_a_key_are_refused_or_pass() {
     let keyed = one_each().build().unwrap();
     let refused = keyed.admit(&0, &mut at(0));
-    assert_eq!(why(refused), (Reason::Other, "tenants".into(), None));
+    assert_eq!(why(refused), (Reason::NoKey, "tenants".into(), None));
 
     let keyed = one_each().no_key(NoKey::Pass).build().unwrap();
     let pass = || keyed.admit(&0, &mut at(0)).unwrap();
@@ -74,7 +74,7 @@ fn requests_without_a_key_are_refused_or_pass() {
 
     let limit = limit().build().unwrap();
     let refused = limit.admit(&0, &mut at(0));
-    assert_eq!(why(refused), (Reason::Other, "clients".into(), None));
+    assert_eq!(why(refused), (Reason::NoKey, "clients".into(), None));
     let limit = self::limit().no_key(NoKey::Pass).build().unwrap();
     for _ in 0..100 {
         assert!(limit.admit(&0, &mut at(0)).unwrap().is_none());

@@ -49,7 +49,7 @@
 //! | unsent | retried |
 //! | refused inside: no room, inner service not ready | retried, after the backoff |
 //! | refused inside: rate limit, or a policy of your own, with a delay | retried, after that delay with the backoff on top, unless it is longer than the [`advice_cap`](RetryBuilder::advice_cap) |
-//! | refused inside, otherwise: breaker open, shed, deadline, shutting down | returned: whoever refuses so wants no second call |
+//! | refused inside, otherwise: breaker open, shed, deadline, shutting down, no key in the request | returned: whoever refuses so wants no second call |
 //!
 //! The layer cannot know what may happen twice. By default it clones every request, and sends it again whatever it is:
 //! put it around calls that are safe to repeat, or set a [`Replay`](resilience_core::Replay) that tells them apart. Over

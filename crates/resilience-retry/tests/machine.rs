@@ -131,6 +131,7 @@ fn outcomes() -> impl Strategy<Value = Outcome> {
         Reason::Deadline,
         Reason::ShuttingDown,
         Reason::NotReady,
+        Reason::NoKey,
         Reason::Other,
     ];
     prop_oneof![
