@@ -36,10 +36,12 @@ pub enum Pushback {
 /// The server's pushback ([gRFC A6](https://github.com/grpc/proposal/blob/master/A6-client-retries.md)), if any.
 pub fn pushback(headers: &HeaderMap) -> Option<Pushback> {
     let value = headers.get(PUSHBACK)?;
-    let millis = value
+    // Rust would read a plus too.
+    let digits = value
         .to_str()
         .ok()
-        .and_then(|value| value.parse::<u32>().ok());
+        .filter(|value| value.bytes().all(|byte| byte.is_ascii_digit()));
+    let millis = digits.and_then(|digits| digits.parse::<u32>().ok());
     Some(millis.map_or(Pushback::Stop, |millis| {
         Pushback::Wait(Duration::from_millis(millis.into()))
     }))

@@ -95,6 +95,11 @@ fn grpc_head() {
         ),
         (
             200,
+            &[("grpc-status", "8"), ("grpc-retry-pushback-ms", "+3")],
+            Some(Outcome::Permanent),
+        ),
+        (
+            200,
             &[("grpc-status", "5"), ("grpc-retry-pushback-ms", "-1")],
             Some(Outcome::Success),
         ),
