@@ -29,6 +29,12 @@ use crate::{Exempt, Now, sync, sync::Arc};
 ///     }
 /// }
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be kept one per key",
+    label = "does not say when it may be forgotten",
+    note = "a policy implements `resilience_core::Forget`; breakers, bulkheads, rate limits and tuples of them do",
+    note = "a `Result` is none: have the settings checked once before, and unwrap it"
+)]
 pub trait Forget {
     /// Whether to drop this policy and to make a new one in its place would change no future decision.
     ///

@@ -94,7 +94,9 @@ impl Rejected {
         }
     }
 
-    /// States exactly when a call will be admitted again. Leave it out where that is not known.
+    /// States exactly when a call will be admitted again: [`delay`](Self::delay) reads it. Leave it out where that is not
+    /// known.
+    #[doc(alias = "with_retry_after")]
     pub fn retry_after(mut self, delay: impl Into<Option<Duration>>) -> Self {
         self.retry_after = delay.into();
         self

@@ -119,6 +119,25 @@ impl<K, F> KeyedBuilder<K, F> {
     ///
     /// Called for the first call of a new key, without any lock held; of two that race, one policy is used by both. It
     /// should make a new policy each time: one that is shared with others is never dropped.
+    ///
+    /// It cannot fail, since there is nobody to tell when a call comes by. Where the settings are not fixed, have them checked
+    /// once before:
+    ///
+    /// ```
+    /// use resilience_bulkhead::Bulkhead;
+    /// use resilience_keyed::Keyed;
+    ///
+    /// # fn main() -> Result<(), resilience_core::ConfigError> {
+    /// # let configured = 8;
+    /// Bulkhead::new("tenants", configured)?;
+    /// let tenants = Keyed::builder("tenants")
+    ///     .key(|tenant: &u64| Some(*tenant))
+    ///     .each(move |_| Bulkhead::new("tenants", configured).expect("checked above"))
+    ///     .build()?;
+    /// # let _ = tenants;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn each<P, G>(self, policy: G) -> KeyedBuilder<K, F, Each<K, P>>
     where
         G: Fn(Option<&K>) -> P + Send + Sync + 'static,
@@ -136,6 +155,21 @@ impl<K, F> KeyedBuilder<K, F> {
     ///
     /// Called for every request, without any lock held, and so should be quick. The answer for a key may change: it
     /// holds from the next call on. What is kept for a key is one word.
+    ///
+    /// ```
+    /// use resilience_keyed::{Keyed, Pace, Quota};
+    ///
+    /// # fn main() -> Result<(), resilience_core::ConfigError> {
+    /// let paying = Pace::new(Quota::per_second(1_000))?;
+    /// let others = Pace::new(Quota::per_second(10).burst(20))?;
+    /// let tenants = Keyed::builder("tenants")
+    ///     .key(|tenant: &u64| Some(*tenant))
+    ///     .quota_by(move |tenant| if tenant == Some(&7) { paying } else { others })
+    ///     .build()?;
+    /// # let _ = tenants;
+    /// # Ok(())
+    /// # }
+    /// ```
     pub fn quota_by<G>(self, pace: G) -> KeyedBuilder<K, F, Quotas<K>>
     where
         G: Fn(Option<&K>) -> Pace + Send + Sync + 'static,

@@ -189,7 +189,9 @@ impl ClientBuilder {
         self
     }
 
-    /// How long one attempt may take: connecting, sending the request, up to the head of the response.
+    /// How long one attempt may take: connecting, sending the request, up to the head of the response. Best a third of the
+    /// [`timeout`](Self::timeout) or less: with more, a server that hangs leaves no time for another attempt, and where it is
+    /// not below the timeout at all, breakers see calls that were given up in place of failures.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
         self.attempt_timeout = timeout;
         self
