@@ -65,6 +65,35 @@
 //! # }
 //! ```
 //!
+//! # A file of stacks
+//!
+//! With the feature `file`, presets come from a TOML file, each under its name. Whatever the file leaves out has its
+//! default; what is wrong is an error with the line, the field, its value and what would be right.
+//!
+#![cfg_attr(feature = "file", doc = "```")]
+#![cfg_attr(not(feature = "file"), doc = "```ignore")]
+//! use resilience_stack::file::StackFile;
+//!
+//! # fn main() -> Result<(), resilience_stack::core::BoxError> {
+//! let stacks: StackFile = r#"
+//!     [client.inventory]
+//!     deadline = "2s"
+//!     [client.inventory.breaker]
+//!     open_for = "250ms"
+//!     [server.api]
+//!     bulkhead = { limit = 200 }
+//! "#.parse()?;
+//! let (inventory, api) = (stacks.client("inventory")?.build()?, stacks.server("api")?.build()?);
+//! # let _ = (inventory, api);
+//!
+//! let error = "[client.inventory]\nbreaker = { open_fro = '1s' }".parse::<StackFile>().unwrap_err();
+//! assert!(error.to_string().starts_with(
+//!     "2:13: `client.inventory.breaker.open_fro` is not known; did you mean `open_for`?"
+//! ), "{error}");
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # When a stack does not compile
 //!
 //! Where a bound is missing, `service.oneshot(…)` and `service.ready()` only say that the method exists and its bounds
@@ -105,6 +134,8 @@
 //! | `tower-http` | | classifiers that were written for it (`http::from_tower_http`) |
 //! | `tower-retry` | | retries as a policy of Tower's own (`retry::TowerPolicy`) |
 //! | `metrics`, `tracing` | | telemetry |
+//! | `serde` | | configurations of all layers can be read and written |
+//! | `file` | | presets from a file of named stacks (`file::StackFile`) |
 //! | `full` | | all of these but `client-rustls` |
 
 #[cfg(feature = "breaker")]
@@ -127,8 +158,12 @@ pub use resilience_timeout as timeout;
 
 #[cfg(feature = "presets")]
 pub mod client;
+#[cfg(feature = "presets")]
+pub mod config;
 #[cfg(feature = "builder")]
 mod ext;
+#[cfg(feature = "file")]
+pub mod file;
 #[cfg(feature = "presets")]
 pub mod server;
 

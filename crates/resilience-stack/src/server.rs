@@ -36,6 +36,7 @@
 //! One stack is one rate limit and one bulkhead, over all routes and connections: clones of it and all services that are
 //! made of it share them. Readiness, and what dropping a call does, are those of the layers.
 
+use crate::config::{Protocol, ServerConfig, limited, part};
 use resilience_bulkhead::Bulkhead;
 use resilience_core::{ConfigError, Exempt, GuardLayer, Name, config, sync::Arc};
 use resilience_http::{
@@ -71,12 +72,16 @@ impl ServerStack {
     /// Begins a stack for HTTP, and for ports that HTTP and gRPC share. `name` is the service's: it stands in refusals,
     /// metrics and events.
     pub fn http(name: impl Into<Name>) -> ServerBuilder {
-        ServerBuilder::new(name.into(), HttpClassify::new())
+        ServerBuilder::new(name.into(), ServerConfig::default())
     }
 
     /// Begins a stack for gRPC. `name` is the service's: it stands in refusals, metrics and events.
     pub fn grpc(name: impl Into<Name>) -> ServerBuilder {
-        ServerBuilder::new(name.into(), HttpClassify::grpc())
+        let config = ServerConfig {
+            protocol: Protocol::Grpc,
+            ..ServerConfig::default()
+        };
+        ServerBuilder::new(name.into(), config)
     }
 }
 
@@ -142,7 +147,7 @@ where
 #[derive(Clone, Debug)]
 #[must_use = "a builder does nothing until it is built"]
 pub struct ServerBuilder<L = RateLimit, B = Bulkhead> {
-    rate_limit: Option<L>,
+    rate_limit: Result<Option<L>, ConfigError>,
     bulkhead: Result<Option<B>, ConfigError>,
     rest: Rest,
 }
@@ -156,16 +161,30 @@ struct Rest {
 }
 
 impl ServerBuilder {
-    fn new(name: Name, classify: HttpClassify) -> Self {
+    fn new(name: Name, config: ServerConfig) -> Self {
         Self {
-            rate_limit: None,
-            bulkhead: Bulkhead::new(name.clone(), 1_000).map(Some),
+            rate_limit: part("rate_limit", config.rate_limit, |limit| {
+                RateLimit::from_config(name.clone(), limit)
+            }),
+            bulkhead: part("bulkhead", config.bulkhead, |bulkhead| {
+                Bulkhead::from_config(name.clone(), limited(bulkhead, 1_000))
+            }),
             rest: Rest {
                 name,
-                classify,
-                deadline: Duration::from_secs(30),
+                classify: match config.protocol {
+                    Protocol::Http => HttpClassify::new(),
+                    Protocol::Grpc => HttpClassify::grpc(),
+                },
+                deadline: config.deadline,
             },
         }
+    }
+
+    /// All layers, and the protocol, as `config` says.
+    ///
+    /// What is wrong with it is said in the end, under the name of the part: `bulkhead.limit`.
+    pub fn config(self, config: ServerConfig) -> Self {
+        Self::new(self.rest.name, config)
     }
 }
 
@@ -182,7 +201,7 @@ impl<L, B> ServerBuilder<L, B> {
     /// Limits the rate of calls: a [`RateLimit`], one per caller, or any other policy. Default: no limit.
     pub fn rate_limit<M>(self, limit: M) -> ServerBuilder<M, B> {
         ServerBuilder {
-            rate_limit: Some(limit),
+            rate_limit: Ok(Some(limit)),
             bulkhead: self.bulkhead,
             rest: self.rest,
         }
@@ -205,7 +224,7 @@ impl<L, B> ServerBuilder<L, B> {
 
     /// The stack, or which setting cannot be.
     pub fn build(self) -> Result<ServerStack<ServerPolicies<L, B>>, ConfigError> {
-        let policies = GuardLayer::new((self.rate_limit, self.bulkhead?));
+        let policies = GuardLayer::new((self.rate_limit?, self.bulkhead?));
         let guard = policies.clone().classify(self.rest.classify);
         let max = config::duration("deadline", self.rest.deadline)?;
         let deadline = DeadlineLayer::builder(self.rest.name).max(max).build()?;

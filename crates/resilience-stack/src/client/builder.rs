@@ -1,6 +1,7 @@
 use super::{ClientPolicies, ClientStack, Http, HttpClientStack, HttpRetryLayer};
 #[cfg(feature = "tonic")]
 use super::{Grpc, GrpcClientStack, SendTonicBody};
+use crate::config::{ClientConfig, Protocol, limited, part};
 use resilience_breaker::Breaker;
 use resilience_bulkhead::Bulkhead;
 use resilience_core::{Boxed, ConfigError, GuardLayer, Name, config};
@@ -25,9 +26,9 @@ use tower_layer::Identity;
 #[must_use = "a builder does nothing until it is built"]
 pub struct ClientBuilder<P, F = Identity, L = RateLimit, B = Bulkhead, K = Breaker> {
     fallback: F,
-    rate_limit: Option<L>,
+    rate_limit: Result<Option<L>, ConfigError>,
     bulkhead: Result<Option<B>, ConfigError>,
-    breaker: Option<K>,
+    breaker: Result<Option<K>, ConfigError>,
     rest: Rest<P>,
 }
 
@@ -35,6 +36,9 @@ pub struct ClientBuilder<P, F = Identity, L = RateLimit, B = Bulkhead, K = Break
 #[derive(Clone, Debug)]
 struct Rest<P> {
     name: Name,
+    speaks: Protocol,
+    /// Whether that is what the configuration says.
+    agreed: Result<(), ConfigError>,
     classify: HttpClassify,
     retry: Result<HttpRetryLayer, ConfigError>,
     deadline: Duration,
@@ -43,23 +47,60 @@ struct Rest<P> {
 }
 
 impl<P> ClientBuilder<P> {
-    pub(super) fn new(name: Name, classify: HttpClassify, replay: HttpReplay) -> Self {
-        let retry = RetryLayer::builder(name.clone()).build();
+    pub(super) fn new(name: Name, speaks: Protocol, config: ClientConfig) -> Self {
+        let (classify, replay) = match speaks {
+            Protocol::Http => (HttpClassify::new(), HttpReplay::new()),
+            Protocol::Grpc => (HttpClassify::grpc(), HttpReplay::grpc()),
+        };
+        let agreed = if config.protocol == speaks {
+            Ok(())
+        } else {
+            let expected = format!("{:?}, for which this stack was begun", speaks.name());
+            Err(ConfigError::new(
+                "protocol",
+                config.protocol.name(),
+                expected,
+            ))
+        };
+        let retry = match config.retry {
+            Some(retry) => RetryLayer::from_config(name.clone(), retry),
+            None => once(&name),
+        };
+        let retry = retry.map_err(|error| error.under("retry"));
         Self {
             fallback: Identity::new(),
-            rate_limit: None,
-            bulkhead: Bulkhead::new(name.clone(), 100).map(Some),
-            breaker: Some(Breaker::new(name.clone())),
+            rate_limit: part("rate_limit", config.rate_limit, |limit| {
+                RateLimit::from_config(name.clone(), limit)
+            }),
+            bulkhead: part("bulkhead", config.bulkhead, |bulkhead| {
+                Bulkhead::from_config(name.clone(), limited(bulkhead, 100))
+            }),
+            breaker: part("breaker", config.breaker, |breaker| {
+                Breaker::from_config(name.clone(), breaker)
+            }),
             rest: Rest {
                 name,
+                speaks,
+                agreed,
                 classify,
                 retry: retry.map(|retry| retry.classify(classify).replay(replay)),
-                deadline: Duration::from_secs(10),
-                attempt_timeout: Duration::from_secs(3),
+                deadline: config.deadline,
+                attempt_timeout: config.attempt_timeout,
                 protocol: PhantomData,
             },
         }
     }
+
+    /// All layers as `config` says, but for the fallback, which no configuration holds.
+    ///
+    /// What is wrong with it is said in the end, under the name of the part: `breaker.open_for`.
+    pub fn config(self, config: ClientConfig) -> Self {
+        Self::new(self.rest.name, self.rest.speaks, config)
+    }
+}
+
+fn once(name: &Name) -> Result<RetryLayer, ConfigError> {
+    RetryLayer::builder(name.clone()).attempts(1).build()
 }
 
 impl<P, F, L, B, K> ClientBuilder<P, F, L, B, K> {
@@ -101,8 +142,7 @@ impl<P, F, L, B, K> ClientBuilder<P, F, L, B, K> {
 
     /// Sends every request once.
     pub fn without_retry(mut self) -> Self {
-        let once = RetryLayer::builder(self.rest.name.clone()).attempts(1);
-        self.rest.retry = once.build().map(HttpLayer::http);
+        self.rest.retry = once(&self.rest.name).map(HttpLayer::http);
         self
     }
 
@@ -111,7 +151,7 @@ impl<P, F, L, B, K> ClientBuilder<P, F, L, B, K> {
     pub fn rate_limit<M>(self, limit: M) -> ClientBuilder<P, F, M, B, K> {
         ClientBuilder {
             fallback: self.fallback,
-            rate_limit: Some(limit),
+            rate_limit: Ok(Some(limit)),
             bulkhead: self.bulkhead,
             breaker: self.breaker,
             rest: self.rest,
@@ -142,14 +182,14 @@ impl<P, F, L, B, K> ClientBuilder<P, F, L, B, K> {
             fallback: self.fallback,
             rate_limit: self.rate_limit,
             bulkhead: self.bulkhead,
-            breaker: Some(breaker),
+            breaker: Ok(Some(breaker)),
             rest: self.rest,
         }
     }
 
     /// Goes on calling a dependency that is down.
     pub fn without_breaker(mut self) -> Self {
-        self.breaker = None;
+        self.breaker = Ok(None);
         self
     }
 
@@ -176,7 +216,8 @@ impl<P> Rest<P> {
 impl<F, L, B, K> ClientBuilder<Http, F, L, B, K> {
     /// The stack, or which setting cannot be.
     pub fn build(self) -> Result<HttpClientStack<F, ClientPolicies<L, B, K>>, ConfigError> {
-        let policies = GuardLayer::new((self.rate_limit, self.bulkhead?, self.breaker));
+        self.rest.agreed.clone()?;
+        let policies = GuardLayer::new((self.rate_limit?, self.bulkhead?, self.breaker?));
         let guard = policies.clone().classify(self.rest.classify);
         let (deadline, timeout) = (self.rest.deadline()?, self.rest.attempt_timeout()?);
         let layers = (
@@ -195,7 +236,8 @@ impl<F, L, B, K> ClientBuilder<Http, F, L, B, K> {
 impl<F, L, B, K> ClientBuilder<Grpc, F, L, B, K> {
     /// The stack, or which setting cannot be.
     pub fn build(self) -> Result<GrpcClientStack<F, ClientPolicies<L, B, K>>, ConfigError> {
-        let policies = GuardLayer::new((self.rate_limit, self.bulkhead?, self.breaker));
+        self.rest.agreed.clone()?;
+        let policies = GuardLayer::new((self.rate_limit?, self.bulkhead?, self.breaker?));
         let guard = policies.clone().classify(self.rest.classify);
         let (deadline, timeout) = (self.rest.deadline()?, self.rest.attempt_timeout()?);
         let layers = (

@@ -66,6 +66,7 @@ mod builder;
 
 pub use builder::ClientBuilder;
 
+use crate::config::{ClientConfig, Protocol};
 use resilience_breaker::Breaker;
 use resilience_bulkhead::Bulkhead;
 use resilience_core::{Boxed, GuardLayer, Name};
@@ -134,13 +135,17 @@ pub struct ClientStack<Layers, G = ClientPolicies> {
 impl ClientStack<()> {
     /// Begins a stack for HTTP. `name` is the dependency's: it stands in refusals, metrics and events.
     pub fn http(name: impl Into<Name>) -> ClientBuilder<Http> {
-        ClientBuilder::new(name.into(), HttpClassify::new(), HttpReplay::new())
+        ClientBuilder::new(name.into(), Protocol::Http, ClientConfig::default())
     }
 
     /// Begins a stack for gRPC. `name` is the dependency's: it stands in refusals, metrics and events.
     #[cfg(feature = "tonic")]
     pub fn grpc(name: impl Into<Name>) -> ClientBuilder<Grpc> {
-        ClientBuilder::new(name.into(), HttpClassify::grpc(), HttpReplay::grpc())
+        let config = ClientConfig {
+            protocol: Protocol::Grpc,
+            ..ClientConfig::default()
+        };
+        ClientBuilder::new(name.into(), Protocol::Grpc, config)
     }
 }
 
