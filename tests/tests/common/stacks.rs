@@ -5,8 +5,12 @@ use http::{Request, Response};
 use hyper_util::{client::legacy, rt::TokioExecutor};
 use resilience_stack::{
     core::Exempt,
-    http::{AtEnd, BodyTimeoutLayer, HttpClassify, HttpTimeout, Respond},
+    http::{
+        AtEnd, BodyLimits, BodyTimeoutLayer, ExhaustedLayer, HttpAnswer, HttpClassify,
+        HttpDeadline, HttpTimeout, Respond, SendDeadlineLayer,
+    },
     prelude::*,
+    timeout::DeadlineBuilder,
 };
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 use tower::{
@@ -59,12 +63,14 @@ impl Policies {
     }
 }
 
-/// The full stack of a client: fallback → retry → rate limit → bulkhead → breaker → attempt timeout.
+/// The full stack of a client: fallback → deadline → retry → rate limit → bulkhead → breaker → attempt timeout → what is left
+/// of the deadline.
 pub(crate) fn client(policies: &Policies, inner: Client) -> Client {
     let other =
         service_fn(|_| async { Err::<Response<Body>, _>(BoxError::from("the other was asked")) });
     let stack = ServiceBuilder::new()
         .layer(FallbackLayer::service("client", other).http())
+        .layer(deadline("client").build().unwrap().http())
         .layer(RetryLayer::builder("client").build().unwrap().http())
         .layer(GuardLayer::new(policies.all()).http())
         .layer(
@@ -72,26 +78,42 @@ pub(crate) fn client(policies: &Policies, inner: Client) -> Client {
                 .and_then(|limit| limit.http().body_idle(LONG))
                 .unwrap(),
         )
+        .layer(SendDeadlineLayer::new())
         .map_request(|req: Request<_>| req.map(Body::new))
         .service(inner);
     boxed(stack)
 }
 
+fn deadline(name: &'static str) -> DeadlineBuilder {
+    DeadlineLayer::builder(name).max(LONG)
+}
+
 /// The full stack of a server, see [`server`]. A tuple of layers is a layer; the first is the outermost.
 pub(crate) type Server<B> = (
+    DeadlineLayer<HttpDeadline, HttpAnswer<Respond>>,
     GuardLayer<Exempt<Arc<Limits>, fn(&Request<B>) -> bool>, HttpClassify, AtEnd, Respond>,
-    TimeoutLayer<HttpTimeout<Respond>>,
+    TimeoutLayer<HttpTimeout<Respond, BodyLimits>>,
+    ExhaustedLayer,
 );
 
-/// The full stack of a server: rate limit → bulkhead → breaker → timeout, each of which answers with a response.
+/// The full stack of a server: deadline → rate limit → bulkhead → breaker → timeout → exhausted retries. All but the last
+/// answer with responses; deadline and timeout bound bodies too.
 pub(crate) fn server<B>(policies: &Policies) -> Server<B> {
+    let deadline = deadline("server").unstated_bounds_bodies(true);
     let timeout = TimeoutLayer::new("server", LONG).unwrap();
     (
+        deadline.build().unwrap().http().respond(),
         GuardLayer::new(policies.all())
             .http()
             .respond()
             .exempt(|req| req.uri().path() == "/health"),
-        timeout.http().respond(),
+        timeout
+            .http()
+            .respond()
+            .body_idle(LONG)
+            .and_then(|limits| limits.body_total(LONG))
+            .unwrap(),
+        ExhaustedLayer::new(),
     )
 }
 
