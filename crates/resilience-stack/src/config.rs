@@ -11,6 +11,10 @@ use resilience_ratelimit::RateLimitConfig;
 use resilience_retry::RetryConfig;
 use std::time::Duration;
 
+/// How many calls a bulkhead admits at once that is not told.
+pub(crate) const CLIENT_LIMIT: usize = 100;
+pub(crate) const SERVER_LIMIT: usize = 1_000;
+
 /// What a stack speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
@@ -55,7 +59,7 @@ resilience_core::config! {
         /// A limit on the rate of attempts. Default: none.
         pub rate_limit: Option<RateLimitConfig> as "resilience_core::config::or_false" = None,
         /// A limit on attempts in flight. Default: 100, also where no `limit` is set.
-        pub bulkhead: Option<BulkheadConfig> as "resilience_core::config::or_false" = Some(BulkheadConfig::default()),
+        pub bulkhead: Option<BulkheadConfig> as "resilience_core::config::or_false" = Some(limited(BulkheadConfig::default(), CLIENT_LIMIT)),
         /// The breaker. Default: that of [`BreakerConfig`].
         pub breaker: Option<BreakerConfig> as "resilience_core::config::or_false" = Some(BreakerConfig::default()),
         /// How long one attempt may take. Default 3 s; more than zero, at most 365 days.
@@ -79,7 +83,7 @@ resilience_core::config! {
         /// A limit on the rate of calls. Default: none.
         pub rate_limit: Option<RateLimitConfig> as "resilience_core::config::or_false" = None,
         /// A limit on calls in flight. Default: 1,000, also where no `limit` is set.
-        pub bulkhead: Option<BulkheadConfig> as "resilience_core::config::or_false" = Some(BulkheadConfig::default()),
+        pub bulkhead: Option<BulkheadConfig> as "resilience_core::config::or_false" = Some(limited(BulkheadConfig::default(), SERVER_LIMIT)),
     }
 }
 

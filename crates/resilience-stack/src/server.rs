@@ -36,7 +36,7 @@
 //! One stack is one rate limit and one bulkhead, over all routes and connections: clones of it and all services that are
 //! made of it share them. Readiness, and what dropping a call does, are those of the layers.
 
-use crate::config::{Protocol, ServerConfig, limited, part};
+use crate::config::{Protocol, SERVER_LIMIT, ServerConfig, limited, part};
 use resilience_bulkhead::Bulkhead;
 use resilience_core::{ConfigError, Exempt, GuardLayer, Name, config, sync::Arc};
 use resilience_http::{
@@ -167,7 +167,7 @@ impl ServerBuilder {
                 RateLimit::from_config(name.clone(), limit)
             }),
             bulkhead: part("bulkhead", config.bulkhead, |bulkhead| {
-                Bulkhead::from_config(name.clone(), limited(bulkhead, 1_000))
+                Bulkhead::from_config(name.clone(), limited(bulkhead, SERVER_LIMIT))
             }),
             rest: Rest {
                 name,

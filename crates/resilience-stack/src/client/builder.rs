@@ -1,7 +1,7 @@
 use super::{ClientPolicies, ClientStack, Http, HttpClientStack, HttpRetryLayer};
 #[cfg(feature = "tonic")]
 use super::{Grpc, GrpcClientStack, SendTonicBody};
-use crate::config::{ClientConfig, Protocol, limited, part};
+use crate::config::{CLIENT_LIMIT, ClientConfig, Protocol, limited, part};
 use resilience_breaker::Breaker;
 use resilience_bulkhead::Bulkhead;
 use resilience_core::{Boxed, ConfigError, GuardLayer, Name, config};
@@ -73,7 +73,7 @@ impl<P> ClientBuilder<P> {
                 RateLimit::from_config(name.clone(), limit)
             }),
             bulkhead: part("bulkhead", config.bulkhead, |bulkhead| {
-                Bulkhead::from_config(name.clone(), limited(bulkhead, 100))
+                Bulkhead::from_config(name.clone(), limited(bulkhead, CLIENT_LIMIT))
             }),
             breaker: part("breaker", config.breaker, |breaker| {
                 Breaker::from_config(name.clone(), breaker)

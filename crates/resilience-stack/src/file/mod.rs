@@ -47,7 +47,7 @@ pub use read::from_toml;
 use crate::client::Grpc;
 use crate::{
     client::{ClientBuilder, ClientStack, Http},
-    config::{ClientConfig, Protocol, ServerConfig},
+    config::{CLIENT_LIMIT, ClientConfig, Protocol, SERVER_LIMIT, ServerConfig, limited},
     server::{ServerBuilder, ServerStack},
 };
 use error::{Why, hint};
@@ -73,7 +73,7 @@ struct Stacks {
 impl StackFile {
     /// Reads the text of a file.
     pub fn parse(text: &str) -> Result<Self, StackFileError> {
-        let stacks = from_toml(text, Stacks::check)?;
+        let stacks = from_toml(text, Stacks::check)?.filled();
         Ok(Self { stacks, file: None })
     }
 
@@ -182,6 +182,19 @@ impl Stacks {
         }
         Ok(())
     }
+
+    /// With the limit of each bulkhead that is not told one: who reads a configuration need not know it.
+    fn filled(mut self) -> Self {
+        for config in self.client.values_mut() {
+            let bulkhead = config.bulkhead.take();
+            config.bulkhead = bulkhead.map(|bulkhead| limited(bulkhead, CLIENT_LIMIT));
+        }
+        for config in self.server.values_mut() {
+            let bulkhead = config.bulkhead.take();
+            config.bulkhead = bulkhead.map(|bulkhead| limited(bulkhead, SERVER_LIMIT));
+        }
+        self
+    }
 }
 
 impl FromStr for StackFile {
@@ -197,6 +210,7 @@ impl TryFrom<Stacks> for StackFile {
 
     fn try_from(stacks: Stacks) -> Result<Self, ConfigError> {
         stacks.check()?;
+        let stacks = stacks.filled();
         Ok(Self { stacks, file: None })
     }
 }
