@@ -214,8 +214,8 @@ fn a_spike_of_one_sample_is_seen() {
     let path = path(&page, "line dense s0");
     let bottom = path.iter().map(|point| point.1).fold(f64::MIN, f64::max);
     let top = path.iter().map(|point| point.1).fold(f64::MAX, f64::min);
-    // Of the height of 190 pixels, 4 in 104 are air.
-    assert!((180.0..184.0).contains(&(bottom - top)), "{bottom} {top}");
+    // The height of the chart is 190 pixels.
+    assert!((188.0..=190.0).contains(&(bottom - top)), "{bottom} {top}");
     assert!(path.len() < 1000, "{}", path.len());
     assert!(page.contains("a: 1 to 1,000."));
 }
@@ -444,10 +444,10 @@ proptest! {
         }
         let page = page(&one_chart(chart));
         let drawn = page.split("<svg").skip(1).map(|svg| svg.split("</svg>").next().unwrap());
-        for path in drawn.flat_map(|svg| svg.split(" d=\"").skip(1)) {
+        for path in drawn.flat_map(|svg| svg.split(" d=\"").skip(1).map(|path| path.split('"').next().unwrap())) {
             prop_assert!(!path.contains("NaN") && !path.contains("inf"), "{}", path);
             // Within the picture, or next to it.
-            let numbers = path.split('"').next().unwrap().split(|c: char| c.is_ascii_alphabetic() || c == ' ');
+            let numbers = path.split(|c: char| c.is_ascii_alphabetic() || c == ' ');
             for number in numbers.filter(|number| !number.is_empty()) {
                 prop_assert!(number.parse::<f64>().unwrap().abs() <= 600.0, "{}", path);
             }
@@ -457,7 +457,7 @@ proptest! {
     #[test]
     fn any_number_can_be_written(value in odd(), precision in any::<u8>(), bound in odd()) {
         let number = Number::new(value, precision).unit("ms").at_least(bound);
-        let table = Table::new(["a"]).row([number]);
+        let table = Table::new(["a"]).row([number.into()]);
         let report = Report::new("").section(Section::new("").table(table));
         prop_assert!(page(&report).contains("≥"));
         let narrow = Terminal { width: Some(10), colour: false };

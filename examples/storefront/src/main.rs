@@ -6,9 +6,11 @@
 
 mod capacity;
 mod check;
+mod history;
 mod inventory;
 mod load;
 mod outcome;
+mod page;
 mod recommendations;
 mod report;
 mod script;
@@ -17,6 +19,7 @@ mod stats;
 
 use axum::{Router, routing::get, serve::ListenerExt as _};
 use clap::{Parser, value_parser};
+use history::History;
 use hyper_util::client::legacy::connect::HttpConnector;
 use load::Customers;
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -28,7 +31,7 @@ use shop::{Bare, Dependencies, Protected};
 use stats::Stats;
 use std::{
     fs::File,
-    io,
+    io::{self, BufWriter},
     net::SocketAddr,
     path::{Path, PathBuf},
     process::ExitCode,
@@ -57,6 +60,14 @@ struct Options {
     /// Writes the figures to FILE
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
+
+    /// Where the page with charts goes
+    #[arg(
+        long,
+        value_name = "FILE",
+        default_value = "target/storefront/report.html"
+    )]
+    report: PathBuf,
 
     /// Runs nothing, and checks the figures in FILE, of a run with the same --rps and --seconds
     #[arg(long, value_name = "FILE", conflicts_with_all = ["json", "metrics_port"])]
@@ -111,6 +122,8 @@ async fn run(options: &Options) -> Result<(), BoxError> {
         Some(path) => Some(File::create(path).map_err(|e| format!("{}: {e}", path.display()))?),
         None => None,
     };
+    let page = create(&options.report)
+        .map_err(|error| format!("{}: {error}", options.report.display()))?;
     let metrics = serve_metrics(options.metrics_port).await?;
     println!(
         "Two storefronts, {} requests per second to each, for {} s. Metrics of the protected one: http://{metrics}/metrics\n",
@@ -136,11 +149,15 @@ async fn run(options: &Options) -> Result<(), BoxError> {
         move || load::play(&stage, &handle, shops.each_ref())
     });
     let mut progress = Progress::new();
+    let mut history = History::default();
     while stage.elapsed() < script.length() {
         let phases = stage.phase().map_or(0, |phase| phase + 1);
         let outcome = Outcome::of(&bare, &protected, phases);
         progress.show(stage.elapsed(), script, &outcome, &breakers.states())?;
-        tokio::time::sleep(Duration::from_millis(250)).await;
+        for _ in 0..5 {
+            history.note(stage.elapsed(), [&bare, &protected], breakers.state());
+            tokio::time::sleep(history::INTERVAL).await;
+        }
     }
     load.join().map_err(|_| "the load generator panicked")?;
     tokio::join!(customers_of_bare.done(), customers_of_protected.done());
@@ -153,10 +170,21 @@ async fn run(options: &Options) -> Result<(), BoxError> {
         [] => println!("All figures are as they should be."),
         wrong => println!("Not as it should be:\n{}", wrong.join("\n")),
     }
+    let report = page::report(script, &outcome, [&bare, &protected], &history);
+    report.write_html(&mut BufWriter::new(page))?;
+    println!("With charts: {}", options.report.display());
     if let Some(json) = json {
         serde_json::to_writer_pretty(json, &outcome)?;
     }
     Ok(())
+}
+
+/// Creates a file, and the directory that it is to be in.
+fn create(path: &Path) -> io::Result<File> {
+    if let Some(directory) = path.parent() {
+        std::fs::create_dir_all(directory)?;
+    }
+    File::create(path)
 }
 
 /// Starts the dependencies of one storefront, which has them for itself.

@@ -52,6 +52,12 @@ impl Arrivals {
         }
     }
 
+    /// First calls and retries of all phases so far.
+    pub(crate) fn total(&self) -> u64 {
+        let all = self.0.iter().flatten();
+        all.map(|calls| calls.load(Ordering::Relaxed)).sum()
+    }
+
     /// First calls and retries of a phase.
     fn of(&self, phase: usize) -> (u64, u64) {
         let [first, retries] = &self.0[phase];
@@ -84,6 +90,16 @@ struct Answers {
     slices: Vec<Option<Histogram<u32>>>,
     /// When the requests of the recovery were due, and whether they were full.
     recovery: Vec<(Duration, bool)>,
+    /// By the second in which the requests were due.
+    seconds: Vec<Second>,
+}
+
+/// The answers to the requests of one second.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Second {
+    /// By [`Answer`].
+    pub(crate) answers: [u32; 4],
+    pub(crate) latencies: Vec<Duration>,
 }
 
 #[derive(Debug)]
@@ -106,6 +122,7 @@ impl Stats {
                 phases: PHASES.iter().map(|_| phase()).collect(),
                 slices: Vec::new(),
                 recovery: Vec::new(),
+                seconds: vec![Second::default(); script.seconds as usize],
             }),
             inventory: Arrivals::default(),
             recommendations: Arrivals::default(),
@@ -128,6 +145,11 @@ impl Stats {
         let phase = &mut answers.phases[index];
         phase.answers[answer as usize] += 1;
         record(&mut phase.latency, latency);
+        let second = usize::try_from(due.as_secs()).unwrap_or(usize::MAX);
+        if let Some(second) = answers.seconds.get_mut(second) {
+            second.answers[answer as usize] += 1;
+            second.latencies.push(latency);
+        }
         if self.script.is_settled(due) {
             let slice = slice_of(due);
             if answers.slices.len() <= slice {
@@ -181,6 +203,11 @@ impl Stats {
         let answers = self.lock();
         let slices = answers.slices.iter().flatten();
         slices.map(|slice| quantile(slice, 0.5)).collect()
+    }
+
+    /// Answers and latencies, second by second.
+    pub(crate) fn seconds(&self) -> Vec<Second> {
+        self.lock().seconds.clone()
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Answers> {

@@ -75,9 +75,9 @@ impl Table {
         }
     }
 
-    /// Adds a row. Text and [`Number`]s become cells.
-    pub fn row(mut self, cells: impl IntoIterator<Item = impl Into<Cell>>) -> Self {
-        self.rows.push(cells.into_iter().map(Into::into).collect());
+    /// Adds a row. Text and [`Number`]s become cells with `.into()`.
+    pub fn row(mut self, cells: impl IntoIterator<Item = Cell>) -> Self {
+        self.rows.push(cells.into_iter().collect());
         self
     }
 

@@ -10,6 +10,7 @@ use axum::{
 };
 use inventory_proto::inventory_client::InventoryClient;
 use resilience_stack::{
+    breaker,
     client::{ClientStack, GrpcClientStack},
     http::{Client, HttpReplay, client::Origin},
     prelude::*,
@@ -102,13 +103,22 @@ pub(crate) struct Breakers {
 
 impl Breakers {
     pub(crate) fn states(&self) -> String {
-        let host = Origin::of(&self.recommendations_at);
-        let recommendations = host.and_then(|host| self.recommendations.breaker(&host));
-        let breakers = self.inventory.iter().chain(&recommendations);
-        let states = breakers.map(|breaker| {
-            let state = breaker.state().label();
-            format!("{} {}", breaker.name(), state.replace('_', "-"))
+        let [inventory, recommendations] = self.state();
+        let states = [
+            ("inventory", inventory),
+            ("recommendations", recommendations),
+        ];
+        let states = states.into_iter().filter_map(|(name, state)| {
+            let state = state?.label().replace('_', "-");
+            Some(format!("{name} {state}"))
         });
         states.collect::<Vec<_>>().join(", ")
+    }
+
+    /// Those of inventory and of recommendations. The second is there when it has been asked once.
+    pub(crate) fn state(&self) -> [Option<breaker::State>; 2] {
+        let host = Origin::of(&self.recommendations_at);
+        let recommendations = host.and_then(|host| self.recommendations.breaker(&host));
+        [self.inventory.as_ref(), recommendations.as_ref()].map(|breaker| Some(breaker?.state()))
     }
 }

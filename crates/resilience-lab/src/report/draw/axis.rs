@@ -30,15 +30,14 @@ impl<'a> Placed<'a> {
         Self::new(axis, values, |from, to| (from, to))
     }
 
-    /// An axis from bottom to top. It begins at zero unless it is told otherwise, and has some air above.
+    /// An axis from bottom to top. It begins at zero unless it is told otherwise, and ends at a tick.
     pub(super) fn y(axis: &'a Axis, values: impl Iterator<Item = f64>) -> Self {
         Self::new(axis, values, |from, to| {
             let from = match axis.min {
                 Some(_) => from,
                 None => from.min(0.0),
             };
-            let air = if axis.max == Some(to) { 0.0 } else { 0.04 };
-            (from, to.max(from) + air * (to - from))
+            whole_steps(from, to.max(from))
         })
     }
 
@@ -52,10 +51,9 @@ impl<'a> Placed<'a> {
         let (from, to, ticks) = match &axis.scale {
             Scale::Linear => {
                 let (from, to) = extent(values).unwrap_or((0.0, 1.0));
-                let (from, to) = linear(from, to);
                 let (from, to) = wide_enough(from, to);
-                let ticks = RangedCoordf64::from(from..to).key_points(BoldPoints(6));
-                let step = ticks.get(1).map_or(1.0, |second| second - ticks[0]);
+                let (from, to) = linear(from, to);
+                let (ticks, step) = linear_ticks(from, to);
                 let precision = usize::try_from(-magnitude(step * 1.000_001)).unwrap_or(0);
                 let label = |tick| (tick, fixed(tick, precision));
                 (from, to, ticks.into_iter().map(label).collect())
@@ -189,6 +187,24 @@ fn wide_enough(from: f64, to: f64) -> (f64, f64) {
     }
     let more = (0.1 * from.abs()).max(least);
     (from - more, to + more)
+}
+
+/// Ticks at round values, and the distance between them.
+fn linear_ticks(from: f64, to: f64) -> (Vec<f64>, f64) {
+    let ticks = RangedCoordf64::from(from..to).key_points(BoldPoints(6));
+    let step = match *ticks {
+        [first, second, ..] => second - first,
+        _ => to - from,
+    };
+    (ticks, step)
+}
+
+/// A range that ends at ticks.
+fn whole_steps(from: f64, to: f64) -> (f64, f64) {
+    let (_, step) = linear_ticks(from, to);
+    let almost = 1e-9;
+    let from = (from / step + almost).floor() * step;
+    (from, (to / step - almost).ceil() * step)
 }
 
 /// Powers of ten, not more than fit.
