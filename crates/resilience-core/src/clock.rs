@@ -9,11 +9,11 @@ use tokio::time::Instant;
 const ORIGIN: Timestamp = Timestamp::from_nanos(1 << 58);
 
 fn anchor() -> Instant {
+    static ANCHOR: OnceLock<Instant> = OnceLock::new();
     #[cfg(feature = "test-util")]
     if let Some(anchor) = HERE.get() {
         return anchor;
     }
-    static ANCHOR: OnceLock<Instant> = OnceLock::new();
     *ANCHOR.get_or_init(read)
 }
 

@@ -1,9 +1,15 @@
 //! When calls come.
 
-use super::{Distribution, Stream, distribution::exponential};
+use super::Distribution;
 use resilience_core::{ConfigError, config};
 use serde::{Deserialize, Serialize};
-use std::{f64::consts::TAU, path::PathBuf, time::Duration};
+use std::{path::PathBuf, time::Duration};
+
+mod plan;
+
+pub(crate) use plan::{Plan, Times};
+
+use plan::{Rate, read};
 
 /// When calls come: by themselves, whatever becomes of those before (an open loop), or from users who wait for an answer
 /// first (a closed loop).
@@ -141,7 +147,9 @@ impl Arrivals {
                     between: config::within("rate", *between, 0.0, MOST)?,
                     burst: rate("burst_rate", *burst_rate)?,
                     every: every.as_secs_f64(),
-                    gap: (every - config::duration("length", *length)?).as_secs_f64(),
+                    gap: every
+                        .saturating_sub(config::duration("length", *length)?)
+                        .as_secs_f64(),
                 })
             }
             Self::Diurnal {
@@ -159,157 +167,5 @@ impl Arrivals {
                 think: think.sampler()?,
             },
         })
-    }
-}
-
-/// The times in the first column of a CSV file.
-fn read(path: &PathBuf) -> Result<Vec<Duration>, ConfigError> {
-    let wrong = |what: String| ConfigError::new("path", path, what);
-    let mut reader = csv::ReaderBuilder::new()
-        .has_headers(false)
-        .flexible(true)
-        .trim(csv::Trim::All)
-        .from_path(path)
-        .map_err(|error| wrong(format!("a CSV file that can be read ({error})")))?;
-    let mut times: Vec<Duration> = Vec::new();
-    for (row, record) in reader.records().enumerate() {
-        let record = record.map_err(|error| wrong(format!("a CSV file ({error})")))?;
-        let seconds = record.get(0).and_then(|cell| cell.parse().ok());
-        let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        match time {
-            Some(time) if times.last().is_none_or(|last| *last <= time) => times.push(time),
-            _ => {
-                let row = row + 1;
-                return Err(wrong(format!(
-                    "a file of ascending times in seconds; row {row} is none"
-                )));
-            }
-        }
-    }
-    Ok(times)
-}
-
-/// [`Arrivals`] that have been checked.
-pub(crate) enum Plan {
-    Constant(f64),
-    Varying(Rate),
-    Trace(Vec<Duration>),
-    Users { count: u32, think: super::Sampler },
-}
-
-/// The rate of a Poisson process at a time, in calls per second.
-pub(crate) enum Rate {
-    Steps {
-        first: f64,
-        then: Vec<(f64, f64)>,
-    },
-    Bursts {
-        between: f64,
-        burst: f64,
-        every: f64,
-        gap: f64,
-    },
-    Diurnal {
-        mean: f64,
-        swing: f64,
-        period: f64,
-    },
-}
-
-impl Rate {
-    /// The rate at `t` seconds, and until when it is no more than the bound: `(rate, bound, until)`.
-    fn at(&self, t: f64) -> (f64, f64, f64) {
-        match self {
-            Self::Steps { first, then } => {
-                let next = then.partition_point(|(from, _)| *from <= t);
-                let rate = if next == 0 { *first } else { then[next - 1].1 };
-                (
-                    rate,
-                    rate,
-                    then.get(next).map_or(f64::INFINITY, |step| step.0),
-                )
-            }
-            Self::Bursts {
-                between,
-                burst,
-                every,
-                gap,
-            } => {
-                let begun = (t / every).floor() * every;
-                if t < begun + gap {
-                    (*between, *between, begun + gap)
-                } else {
-                    (*burst, *burst, begun + every)
-                }
-            }
-            Self::Diurnal {
-                mean,
-                swing,
-                period,
-            } => {
-                let rate = mean * (1.0 - swing * (TAU * t / period).cos());
-                (rate, mean * (1.0 + swing), f64::INFINITY)
-            }
-        }
-    }
-
-    /// The first arrival after `t` seconds, by thinning (Lewis and Shedler, 1979): candidates come at a rate that is never
-    /// exceeded, and are taken with the probability of the true one.
-    ///
-    /// `None` if there is none.
-    pub(crate) fn next(&self, mut t: f64, stream: &mut Stream) -> Option<f64> {
-        loop {
-            let (_, bound, until) = self.at(t);
-            let candidate = if bound > 0.0 {
-                t + exponential(stream) / bound
-            } else {
-                f64::INFINITY
-            };
-            if candidate >= until {
-                // The process has no memory: it can begin anew at the change. A change that rounding hides is passed.
-                t = if until > t { until } else { t.next_up() };
-                continue;
-            }
-            if candidate.is_infinite() {
-                return None;
-            }
-            t = candidate;
-            let (rate, ..) = self.at(t);
-            if rate >= bound || stream.chance(rate / bound) {
-                return Some(t);
-            }
-        }
-    }
-}
-
-/// The times of an open loop, one after the other.
-pub(crate) struct Times {
-    plan: Plan,
-    /// Seconds, or the index of the next.
-    t: f64,
-    nth: u64,
-}
-
-impl Times {
-    pub(crate) fn new(plan: Plan) -> Self {
-        Self {
-            plan,
-            t: 0.0,
-            nth: 0,
-        }
-    }
-
-    /// The next arrival, counted from the beginning of the process.
-    pub(crate) fn next(&mut self, stream: &mut Stream) -> Option<Duration> {
-        self.nth += 1;
-        match &self.plan {
-            Plan::Constant(rate) => Some(Duration::from_secs_f64(super::float(self.nth) / rate)),
-            Plan::Varying(rate) => {
-                self.t = rate.next(self.t, stream)?;
-                Duration::try_from_secs_f64(self.t).ok()
-            }
-            Plan::Trace(times) => times.get(usize::try_from(self.nth - 1).ok()?).copied(),
-            Plan::Users { .. } => None,
-        }
     }
 }

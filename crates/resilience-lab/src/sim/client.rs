@@ -1,21 +1,22 @@
 //! Those who call.
 
 use super::{
-    Arrivals, ClientFigures, Latency, Request, Sampler, Sim,
+    Arrivals, ClientFigures, Request, Sampler, Sim,
     arrivals::{Plan, Times},
-    float,
-    handler::is_good,
 };
-use hdrhistogram::Histogram;
+use futures_util::future::{Either, select};
 use http::Response;
 use resilience_core::{
-    BoxError, ConfigError, Rejected, config, nanos,
+    BoxError, ConfigError, config,
     sync::{Mutex, lock},
 };
-use resilience_http::Degraded;
 use serde::{Deserialize, Serialize};
 use std::{fmt, pin::pin, sync::Arc, time::Duration};
 use tower::{Service, ServiceExt};
+
+mod counts;
+
+use counts::{Counts, End};
 
 /// A client, or many: when they call, and how long they wait.
 ///
@@ -199,39 +200,14 @@ where
             None => End::of(call.await.map_err(Into::into)),
             Some(patience) => {
                 let timeout = client.sim.sleep(patience);
-                match futures_util::future::select(call, timeout).await {
-                    futures_util::future::Either::Left((result, _)) => {
-                        End::of(result.map_err(Into::into))
-                    }
-                    futures_util::future::Either::Right(_) => End::Late,
+                match select(call, timeout).await {
+                    Either::Left((result, _)) => End::of(result.map_err(Into::into)),
+                    Either::Right(_) => End::Late,
                 }
             }
         };
-        let took = client.sim.now() - begun;
+        let took = client.sim.now().saturating_sub(begun);
         lock(&client.counts).end(age, end, took);
-    }
-}
-
-/// What became of a call.
-#[derive(Clone, Copy)]
-enum End {
-    Answered,
-    Degraded,
-    Refused,
-    Failed,
-    Late,
-}
-
-impl End {
-    fn of<B>(result: Result<Response<B>, BoxError>) -> Self {
-        match result {
-            Ok(response) if Degraded::of(&response).is_some() => Self::Degraded,
-            Ok(response) if response.extensions().get::<Rejected>().is_some() => Self::Refused,
-            Ok(response) if is_good(response.status()) => Self::Answered,
-            Ok(_) => Self::Failed,
-            Err(error) if Rejected::find(&*error).is_some() => Self::Refused,
-            Err(_) => Self::Failed,
-        }
     }
 }
 
@@ -243,113 +219,36 @@ pub struct Client {
     counts: Arc<Mutex<Counts>>,
 }
 
-struct Counts {
-    /// How often the client was told to forget: older calls do not count.
-    age: u64,
-    since: Duration,
-    offered: u64,
-    /// By [`End`].
-    ends: [u64; 5],
-    good: Histogram<u64>,
-    any: Histogram<u64>,
-}
-
-impl Counts {
-    fn new(since: Duration) -> Self {
-        // A microsecond to an hour; what is longer counts as an hour.
-        let histogram = Histogram::new_with_bounds(1_000, 3_600_000_000_000, 3);
-        let histogram = histogram.expect("bounds that fit");
-        Self {
-            age: 0,
-            since,
-            offered: 0,
-            ends: [0; 5],
-            good: histogram.clone(),
-            any: histogram,
-        }
-    }
-
-    fn offer(&mut self) -> u64 {
-        self.offered += 1;
-        self.age
-    }
-
-    fn end(&mut self, age: u64, end: End, took: Duration) {
-        if age != self.age {
-            return;
-        }
-        self.ends[end as usize] += 1;
-        if matches!(end, End::Answered) {
-            self.good.saturating_record(nanos(took));
-        }
-        if !matches!(end, End::Late) {
-            self.any.saturating_record(nanos(took));
-        }
-    }
-}
-
 impl Client {
     /// Calls made so far.
     pub fn offered(&self) -> u64 {
-        lock(&self.counts).offered
+        lock(&self.counts).offered()
     }
 
     /// Calls that were answered well and in time so far.
     pub fn answered(&self) -> u64 {
-        lock(&self.counts).ends[End::Answered as usize]
+        lock(&self.counts).ended(End::Answered)
     }
 
     /// Calls that were answered in time so far, by a fallback included.
     pub fn answered_or_degraded(&self) -> u64 {
         let counts = lock(&self.counts);
-        counts.ends[End::Answered as usize] + counts.ends[End::Degraded as usize]
+        counts.ended(End::Answered) + counts.ended(End::Degraded)
     }
 
     /// Calls that are not over yet.
     pub fn in_flight(&self) -> u64 {
-        let counts = lock(&self.counts);
-        counts.offered - counts.ends.iter().sum::<u64>()
+        lock(&self.counts).in_flight()
     }
 
     /// Figures count from here. Calls that are under way do not count.
     pub fn forget(&self) {
-        let mut counts = lock(&self.counts);
-        counts.age += 1;
-        counts.since = self.sim.now();
-        (counts.offered, counts.ends) = (0, [0; 5]);
-        counts.good.reset();
-        counts.any.reset();
+        lock(&self.counts).forget(self.sim.now());
     }
 
     /// What became of the calls since the client started, or was told to [`forget`](Self::forget).
     pub fn figures(&self) -> ClientFigures {
-        let counts = lock(&self.counts);
-        let seconds = (self.sim.now() - counts.since).as_secs_f64();
-        let [answered, degraded, refused, failed, late] = counts.ends;
-        let over = counts.ends.iter().sum::<u64>();
-        ClientFigures {
-            name: self.name.to_string(),
-            seconds,
-            offered: counts.offered,
-            answered,
-            degraded,
-            refused,
-            failed,
-            late,
-            in_flight: counts.offered - over,
-            goodput: if seconds > 0.0 {
-                float(answered) / seconds
-            } else {
-                0.0
-            },
-            success: if over > 0 {
-                float(answered) / float(over)
-            } else {
-                1.0
-            },
-            latency: Latency::of(&counts.good),
-            any_latency: Latency::of(&counts.any),
-        }
+        lock(&self.counts).figures(&self.name, self.sim.now())
     }
 }
 

@@ -1,24 +1,31 @@
 //! Time: a heap of events in exact nanoseconds, and tokio's clock moved from one to the next.
 
-use resilience_core::sync::{Mutex, lock};
+use resilience_core::{
+    Timestamp, clock, nanos,
+    sync::{Mutex, lock},
+};
 use slab::Slab;
 use std::{
     cmp::Reverse,
     collections::BinaryHeap,
     pin::{Pin, pin},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll, Waker},
     time::Duration,
 };
+use tokio::time::sleep_until;
 
 /// Tokio's timers fire at whole milliseconds since the runtime was built.
 const TICK: u64 = 1_000_000;
 
-/// With no event to come, timers of the layers may still be waited for: for so long.
-const PATIENCE: u64 = 3_600 * 1_000_000_000;
+/// An event that is farther away than this is not gone to tick by tick: tokio then looks which of its timers is next.
+const FAR: u64 = 8 * TICK;
+
+/// With no event to come, timers of the layers may still be waited for: for more than any of them may last.
+const PATIENCE: u64 = 366 * 86_400 * 1_000_000_000;
 
 /// Something that happens at a time, without a task that waits for it.
 pub(crate) trait Fire: Send + Sync {
@@ -31,6 +38,10 @@ pub(crate) struct Engine {
     now: AtomicU64,
     ended: AtomicBool,
     events: Mutex<Events>,
+    /// Present while tokio moves the clock from one of its timers to the next, this one being the last.
+    doze: Mutex<Option<Pin<Box<tokio::time::Sleep>>>>,
+    /// The family's timestamp of the beginning.
+    origin: OnceLock<Timestamp>,
 }
 
 #[derive(Default)]
@@ -65,6 +76,8 @@ impl Engine {
             now: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             events: Mutex::default(),
+            doze: Mutex::default(),
+            origin: OnceLock::new(),
         })
     }
 
@@ -94,8 +107,23 @@ impl Engine {
     /// Nothing happens any more.
     pub(crate) fn end(&self) {
         self.ended.store(true, Relaxed);
+        lock(&self.doze).take();
         let events = std::mem::take(&mut lock(&self.events).heap);
         drop(events);
+    }
+
+    /// Begins at the present of the family's clock.
+    pub(crate) fn begin(&self) {
+        self.origin.get_or_init(clock::now);
+    }
+
+    /// Called before tasks go on: the clock may have been moved by tokio.
+    pub(crate) fn look(&self) {
+        if lock(&self.doze).take().is_some()
+            && let Some(origin) = self.origin.get()
+        {
+            self.now.store(nanos(clock::now() - *origin), Relaxed);
+        }
     }
 
     /// Called when no task can go on: moves the clock to the next event, or to the next tick of tokio's timers, whichever
@@ -103,21 +131,38 @@ impl Engine {
     ///
     /// An event at a tick happens before the timers of that tick fire.
     pub(crate) fn step(&self) {
-        if self.has_ended() {
+        let Some(origin) = self.origin.get().copied().filter(|_| !self.has_ended()) else {
             return;
-        }
+        };
         let now = self.now();
-        let tick = (now / TICK + 1) * TICK;
-        let mut events = lock(&self.events);
-        let next = events.next_until(tick);
-        if next.is_none() && events.heap.is_empty() {
+        let (next, to) = {
+            let mut events = lock(&self.events);
+            let tick = (now / TICK + 1) * TICK;
+            let next = events.next_until(tick);
+            let far = match events.heap.peek() {
+                Some(Reverse(entry)) => entry.at,
+                None => events.last.saturating_add(PATIENCE),
+            };
             assert!(
-                now < events.last + PATIENCE,
+                next.is_some() || far > now,
                 "nothing is planned in the simulation, and yet the scenario goes on waiting"
             );
-        }
-        drop(events);
-        let to = next.as_ref().map_or(tick, |entry| entry.at);
+            // From between two ticks, tokio would go too far.
+            if next.is_none() && now.is_multiple_of(TICK) && far - now > FAR {
+                (None, far / TICK * TICK)
+            } else {
+                let to = next.as_ref().map_or(tick, |entry| entry.at);
+                (Some(next), to)
+            }
+        };
+        let Some(next) = next else {
+            let mut doze = Box::pin(sleep_until(clock::instant(
+                origin + Duration::from_nanos(to),
+            )));
+            let _ = doze.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+            *lock(&self.doze) = Some(doze);
+            return;
+        };
         self.now.store(to, Relaxed);
         move_clock(Duration::from_nanos(to - now));
         match next.map(|entry| entry.what) {

@@ -183,7 +183,7 @@ impl Fault {
                 (good.saturating_add(mean_bad), "mean_good")
             }
         };
-        if nanos(self.until - self.from) / nanos(shortest) > MOST_INTERVALS {
+        if nanos(self.until.saturating_sub(self.from)) / nanos(shortest) > MOST_INTERVALS {
             let expected =
                 "longer, or the fault shorter: it would come and go more than a million times";
             return Err(ConfigError::new(field, shortest, expected));

@@ -36,12 +36,13 @@ impl Simulation {
     /// If the scenario panics, if it waits for something that will never happen, or within another tokio runtime.
     pub fn run<T>(self, scenario: impl AsyncFnOnce(Sim) -> T) -> T {
         let engine = Engine::new();
-        let steps = engine.clone();
+        let (steps, looks) = (engine.clone(), engine.clone());
         let runtime = Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
             .event_interval(1 << 20)
             .on_thread_park(move || steps.step())
+            .on_thread_unpark(move || looks.look())
             .build()
             .expect("a runtime without I/O");
         let sim = Sim(Arc::new(Inner {
@@ -53,6 +54,7 @@ impl Simulation {
         let _chances = Chances::seeded(sim.stream("fastrand").bits());
         let result = runtime.block_on(async {
             let _anew = clock::begin_anew();
+            engine.begin();
             let result = scenario(sim).await;
             engine.end();
             result

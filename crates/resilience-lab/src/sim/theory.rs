@@ -8,9 +8,10 @@ use super::{
     AllOf, Arrivals, BoxService, ClientConfig, Distribution, Fault, NaiveRetry, ServerConfig, Sim,
     Simulation, Trouble, float,
 };
+use resilience_core::ConfigError;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
-use tower::{Layer, util::BoxCloneService};
+use tower::{Layer, ServiceExt, util::BoxCloneService};
 
 /// A figure that is known, and what the simulator says.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -64,7 +65,7 @@ pub fn mmk_mean_wait(workers: u32, offered: f64) -> f64 {
 const SERVICE: Duration = Duration::from_millis(10);
 const BATCHES: u32 = 20;
 
-/// The mean wait of an M/M/k queue at `load` < 1, in mean service times, against [`mmk_mean_wait`].
+/// The mean wait of an M/M/k queue at `load`, more than 0 and less than 1, in mean service times, against [`mmk_mean_wait`].
 pub fn mean_wait(seed: u64, workers: u32, load: f64) -> Check {
     let offered = load * f64::from(workers);
     let rate = offered / SERVICE.as_secs_f64();
@@ -73,9 +74,9 @@ pub fn mean_wait(seed: u64, workers: u32, load: f64) -> Check {
     let means = Simulation::new(seed).run(async |sim| {
         let service_time = Distribution::exponential(SERVICE);
         let server = ServerConfig::new("server", u64::from(workers), service_time);
-        let server = server.start(&sim).expect("a server");
+        let server = sound(server.start(&sim));
         let client = ClientConfig::new("client", Arrivals::poisson(rate));
-        client.start(&sim, server.connect()).expect("a client");
+        sound(client.start(&sim, server.connect()));
         sim.sleep(batch).await;
         let mut means = Vec::new();
         for _ in 0..BATCHES {
@@ -102,11 +103,11 @@ pub fn littles_law(seed: u64) -> Check {
     let (server, client) = Simulation::new(seed).run(async |sim| {
         let service_time = Distribution::log_normal(SERVICE, 8 * SERVICE);
         let server = ServerConfig::new("server", 10, service_time);
-        let server = server.start(&sim).expect("a server");
+        let server = sound(server.start(&sim));
         let end = Duration::from_secs(60);
         let client = ClientConfig::new("client", Arrivals::poisson(600.0));
         let client = client.between(Duration::ZERO, end);
-        let client = client.start(&sim, server.connect()).expect("a client");
+        let client = sound(client.start(&sim, server.connect()));
         sim.sleep(end).await;
         while client.in_flight() > 0 {
             sim.sleep(SERVICE).await;
@@ -135,15 +136,15 @@ pub fn amplification(seed: u64, retries: u32, tiers: u32) -> Check {
                 share: 1.0,
             },
         );
-        let last = config(tiers).fault(down).start(&sim).expect("a server");
+        let last = sound(config(tiers).fault(down).start(&sim));
         let mut next = naive(retries, last.connect());
         for tier in (1..tiers).rev() {
             let server = config(tier).start_with(&sim, AllOf::new().call(next), |workers| workers);
-            next = naive(retries, server.expect("a server").connect());
+            next = naive(retries, sound(server).connect());
         }
         let client =
             ClientConfig::new("client", Arrivals::constant(20.0)).between(Duration::ZERO, end);
-        let client = client.start(&sim, next).expect("a client");
+        let client = sound(client.start(&sim, next));
         sim.sleep(2 * end).await;
         last.figures().amplification(&client.figures())
     });
@@ -153,6 +154,11 @@ pub fn amplification(seed: u64, retries: u32, tiers: u32) -> Check {
         measured,
         allowed: 0.0,
     }
+}
+
+/// The configurations here are.
+fn sound<T>(built: Result<T, ConfigError>) -> T {
+    built.expect("a configuration without mistakes")
 }
 
 fn config(tier: u32) -> ServerConfig {
@@ -169,10 +175,10 @@ pub fn exact_time(seed: u64) -> Check {
     let micros = Duration::from_micros;
     let ended = Simulation::new(seed).run(async |sim: Sim| {
         let server = ServerConfig::new("server", 1, Distribution::constant(micros(1_300)));
-        let server = server.start(&sim).expect("a server");
+        let server = sound(server.start(&sim));
         sim.sleep(micros(400)).await;
-        let response = tower::ServiceExt::oneshot(server.connect(), super::Request::default());
-        response.await.expect("an answer");
+        let answer = server.connect().oneshot(super::Request::default()).await;
+        drop(answer);
         sim.now()
     });
     Check {

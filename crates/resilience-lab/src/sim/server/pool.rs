@@ -1,5 +1,11 @@
 //! Workers, and the queue in front of them.
 
+mod totals;
+mod work;
+
+pub(crate) use totals::Totals;
+pub(super) use work::{Overflow, Work};
+
 use super::config::{Discipline, ServerConfig, WhileWaiting};
 use crate::sim::{
     Sampler, Sim, Stream,
@@ -13,7 +19,6 @@ use resilience_core::{
 use slab::Slab;
 use std::{
     collections::VecDeque,
-    pin::Pin,
     sync::{Arc, Weak},
     task::{Context, Poll, Waker},
 };
@@ -44,29 +49,6 @@ struct State {
     stream: Stream,
     faults: Schedule,
     totals: Totals,
-}
-
-/// The queue is full.
-#[derive(Debug)]
-pub(crate) struct Overflow;
-
-/// What has happened in a pool, with areas under the curves in nanoseconds.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Totals {
-    pub(crate) since: u64,
-    pub(crate) arrived: u64,
-    pub(crate) started: u64,
-    pub(crate) served: u64,
-    pub(crate) dead: u64,
-    pub(crate) refused: u64,
-    pub(crate) overflowed: u64,
-    pub(crate) waiting: u64,
-    pub(crate) busy: u64,
-    pub(crate) wait: u128,
-    /// Jobs, not refusals, in the queue or with a worker, over time.
-    pub(crate) area_waiting: u128,
-    pub(crate) area_busy: u128,
-    settled: u64,
 }
 
 struct Job {
@@ -109,11 +91,7 @@ impl Pool {
                 numbered: 0,
                 stream: sim.stream(&format!("{}/service", config.name)),
                 faults,
-                totals: Totals {
-                    since: now,
-                    settled: now,
-                    ..Totals::default()
-                },
+                totals: Totals::default().anew(now),
             }),
         });
         for at in returns {
@@ -150,10 +128,6 @@ impl Pool {
         self.state().totals.dead += 1;
     }
 
-    pub(crate) fn holds_workers(&self) -> bool {
-        self.held
-    }
-
     pub(crate) fn totals(&self) -> Totals {
         self.state().totals
     }
@@ -162,14 +136,7 @@ impl Pool {
     pub(crate) fn forget(&self) {
         let now = self.now();
         let mut state = self.state();
-        let Totals { waiting, busy, .. } = state.totals;
-        state.totals = Totals {
-            since: now,
-            settled: now,
-            waiting,
-            busy,
-            ..Totals::default()
-        };
+        state.totals = state.totals.anew(now);
     }
 
     pub(crate) fn refusing_costs(&self) -> bool {
@@ -178,11 +145,7 @@ impl Pool {
 
     /// Waits for a worker and its work.
     pub(crate) fn work(self: &Arc<Self>, refusal: bool) -> Work {
-        Work {
-            pool: self.clone(),
-            refusal,
-            key: None,
-        }
+        Work::new(self.clone(), refusal)
     }
 
     /// Joins the queue, and begins at once if a worker is free. `None` if the queue is full.
@@ -327,48 +290,6 @@ impl State {
             if self.jobs.get(key).is_some_and(|job| job.number == number) {
                 return Some(key);
             }
-        }
-    }
-}
-
-impl Totals {
-    fn settle(&mut self, now: u64) {
-        let passed = u128::from(now - self.settled);
-        self.area_waiting += passed * u128::from(self.waiting);
-        self.area_busy += passed * u128::from(self.busy);
-        self.settled = now;
-    }
-}
-
-/// Waits for a worker, and for the end of its work: see [`Pool::work`]. Holds the worker until dropped, where workers are held.
-pub(crate) struct Work {
-    pool: Arc<Pool>,
-    refusal: bool,
-    key: Option<usize>,
-}
-
-impl Future for Work {
-    type Output = Result<(), Overflow>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        match this.key {
-            Some(key) => this.pool.poll(key, cx),
-            None => match this.pool.enter(this.refusal, cx) {
-                Some(key) => {
-                    this.key = Some(key);
-                    Poll::Pending
-                }
-                None => Poll::Ready(Err(Overflow)),
-            },
-        }
-    }
-}
-
-impl Drop for Work {
-    fn drop(&mut self) {
-        if let Some(key) = self.key {
-            self.pool.leave(key);
         }
     }
 }

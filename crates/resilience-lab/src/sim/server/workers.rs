@@ -52,19 +52,15 @@ impl Service<Request> for Workers {
     fn call(&mut self, req: Request) -> Self::Future {
         let (pool, handler) = (self.pool.clone(), self.handler.clone());
         Box::pin(async move {
-            let mut work = std::pin::pin!(pool.work(false));
-            if let Err(Overflow) = work.as_mut().await {
+            let mut work = pool.work(false);
+            if let Err(Overflow) = (&mut work).await {
                 return Ok(status(StatusCode::SERVICE_UNAVAILABLE));
             }
             if let Some(reached) = req.extensions().get::<Reached>() {
                 reached.0.store(true, Relaxed);
             }
-            if !pool.holds_workers() {
-                return handler.oneshot(req).await;
-            }
-            let response = handler.oneshot(req).await;
-            let _held = work;
-            response
+            // Where workers are held, dropping `work` releases them.
+            handler.oneshot(req).await
         })
     }
 }
