@@ -192,7 +192,7 @@ impl SlidingRateLimitBuilder {
     /// The limit, or what is wrong with its configuration.
     pub fn build(&self) -> Result<SlidingRateLimit, ConfigError> {
         let Some(quota) = self.config.quota else {
-            let expected = "set, for example to `Quota::per_second(100)`";
+            let expected = "set, for example to `Quota::per_second(100)`, in files \"100/s\"";
             return Err(ConfigError::new("quota", format_args!("not set"), expected));
         };
         Ok(SlidingRateLimit {

@@ -13,6 +13,7 @@ use resilience_stack::{
         Priority,
     },
     file::from_toml,
+    http::{BodyTimeoutLayer, HttpLayer},
     keyed::{Keyed, KeyedConfig, NoKey, Overflow},
     ratelimit::{
         Quota, RateLimit, RateLimitConfig, RateLimitQueueConfig, SlidingRateLimit,
@@ -20,7 +21,7 @@ use resilience_stack::{
     },
     retry::{RetryConfig, RetryLayer},
     server::ServerStack,
-    timeout::{DeadlineConfig, DeadlineLayer, TimeoutConfig, TimeoutLayer},
+    timeout::{BodyTimeoutConfig, DeadlineConfig, DeadlineLayer, TimeoutConfig, TimeoutLayer},
 };
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
@@ -226,6 +227,10 @@ configs! {
     TimeoutConfig {
         limit: option(durations()),
     } => |config| TimeoutLayer::from_config("x", config)?;
+    BodyTimeoutConfig {
+        body_idle: option(durations()),
+        body_total: option(durations()),
+    } => |config| TimeoutLayer::new("x", Duration::from_secs(1))?.http().body_limits(&config)?;
     DeadlineConfig {
         max: durations(),
         unstated: option(durations()),
@@ -437,6 +442,12 @@ fn documented_defaults_are_the_defaults() -> Result<(), BoxError> {
         ignore_malformed = false";
     let built = DeadlineLayer::builder("x").build()?;
     assert_eq!(build::<DeadlineConfig>(deadline)?, format!("{built:?}"));
+    let bodies = "body_idle = '2s'\nbody_total = '9s'";
+    let timeout = TimeoutLayer::new("x", Duration::from_secs(1))?.http();
+    let built = timeout
+        .body_total(Duration::from_secs(9))?
+        .body_idle(Duration::from_secs(2))?;
+    assert_eq!(build::<BodyTimeoutConfig>(bodies)?, format!("{built:?}"));
     let queue = "wait_up_to = '1s'\nmax_waiting = 1_000";
     let built = Bulkhead::new("x", 10)?.wait_up_to(Duration::from_secs(1))?;
     assert_eq!(build::<BulkheadQueueConfig>(queue)?, format!("{built:?}"));

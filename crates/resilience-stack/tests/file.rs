@@ -172,7 +172,8 @@ fn errors_name_place_field_value_and_what_would_be_right() {
         (
             "[client.\"b.c\".rate_limit]\n",
             "client.b.c.rate_limit.quota",
-            "1:15: `client.b.c.rate_limit.quota` is not set; it must be set, for example to `Quota::per_second(100)`",
+            "1:15: `client.b.c.rate_limit.quota` is not set; it must be set, for example to \
+             `Quota::per_second(100)`, in files \"100/s\"",
         ),
         (
             "[client.a.retry]\nbackoff = { base = \"20s\" }",

@@ -14,6 +14,18 @@ resilience_core::config! {
 }
 
 resilience_core::config! {
+    /// What bounds the bodies of responses, where a layer knows of bodies: see `BodyTimeoutLayer` of `resilience-http`.
+    ///
+    /// With the feature `serde` it can be read and written: `body_idle = "5s"`.
+    pub struct BodyTimeoutConfig {
+        /// How long no frame may come: more than zero and at most 365 days. Default: not bounded.
+        pub body_idle: Option<Duration> as "resilience_core::config::humane" = None,
+        /// How long the body may take from the head on: more than zero and at most 365 days. Default: not bounded.
+        pub body_total: Option<Duration> as "resilience_core::config::humane" = None,
+    }
+}
+
+resilience_core::config! {
     /// What a `DeadlineBuilder` holds: its settings, with their defaults and under their names.
     ///
     /// With the feature `serde` it can be read and written: `max = "1m"`.

@@ -134,7 +134,7 @@ mod service;
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 mod telemetry;
 
-pub use config::{DeadlineConfig, TimeoutConfig};
+pub use config::{BodyTimeoutConfig, DeadlineConfig, TimeoutConfig};
 pub use machine::{Allotted, DeadlineError, DeadlineExceeded, MalformedDeadline, Terms};
 pub use machine::{Kind, Limit, TimedOut};
 

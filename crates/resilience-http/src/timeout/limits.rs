@@ -3,7 +3,7 @@ use super::{HttpTimeout, TimedBody};
 use crate::StatusError;
 use http_body::Body;
 use resilience_core::{BoxError, ConfigError};
-use resilience_timeout::{Kind, Limit, Telemetry, TimeoutLayer};
+use resilience_timeout::{BodyTimeoutConfig, Kind, Limit, Telemetry, TimeoutLayer};
 use std::{sync::Arc, time::Duration};
 
 /// Layers that can bound the body of a response whose head came in time.
@@ -38,6 +38,9 @@ pub trait BodyTimeoutLayer: Sized {
     /// The limit runs from the head of the response, whatever is done with the body; the time that its reader takes counts.
     /// It strikes when somebody wants to read: a body that nobody reads is not dropped by itself.
     fn body_total(self, limit: Duration) -> Result<Self::WithBodyTimeout, ConfigError>;
+
+    /// [`body_idle`](Self::body_idle) and [`body_total`](Self::body_total), as far as `config` sets them.
+    fn body_limits(self, config: &BodyTimeoutConfig) -> Result<Self::WithBodyTimeout, ConfigError>;
 }
 
 impl<H, M> BodyTimeoutLayer for TimeoutLayer<HttpTimeout<H>, M> {
@@ -49,6 +52,10 @@ impl<H, M> BodyTimeoutLayer for TimeoutLayer<HttpTimeout<H>, M> {
 
     fn body_total(self, limit: Duration) -> Result<Self::WithBodyTimeout, ConfigError> {
         unlimited(self).body_total(limit)
+    }
+
+    fn body_limits(self, config: &BodyTimeoutConfig) -> Result<Self::WithBodyTimeout, ConfigError> {
+        unlimited(self).body_limits(config)
     }
 }
 
@@ -63,6 +70,16 @@ impl<H, M> BodyTimeoutLayer for TimeoutLayer<HttpTimeout<H, BodyLimits>, M> {
     fn body_total(self, limit: Duration) -> Result<Self, ConfigError> {
         let limit = Limit::new(self.limit().policy().clone(), "body_total", limit)?;
         Ok(change(self, |limits| limits.total = Some(limit)))
+    }
+
+    fn body_limits(mut self, config: &BodyTimeoutConfig) -> Result<Self, ConfigError> {
+        if let Some(limit) = config.body_idle {
+            self = self.body_idle(limit)?;
+        }
+        match config.body_total {
+            Some(limit) => self.body_total(limit),
+            None => Ok(self),
+        }
     }
 }
 
