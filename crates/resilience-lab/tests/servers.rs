@@ -1,5 +1,6 @@
 //! Servers, queues, faults and time, where theory has no chance to be wrong.
 
+use resilience_core::clock;
 use resilience_lab::sim::{
     AllOf, Arrivals, Client, ClientConfig, Discipline, Distribution, Fault, HangUp, Pattern,
     Request, Server, ServerConfig, Sim, Simulation, Trouble, WhileWaiting,
@@ -39,6 +40,7 @@ fn dead_work_costs_where_the_server_does_not_notice() {
     let client = calls(4).patience(15 * MILLI);
     for (hang_up, started) in [(HangUp::Ignored, 4), (HangUp::Noticed, 2)] {
         let (server, client) = run(&server(1).hang_up(hang_up), &client);
+        assert_eq!(server.in_system(), 0, "{hang_up:?}");
         let (server, client) = (server.figures(), client.figures());
         assert_eq!((client.answered, client.late), (1, 3), "{hang_up:?}");
         assert_eq!(
@@ -107,6 +109,20 @@ fn timers_of_layers_are_on_tokios_grid_and_the_lab_is_not() {
         (timer, sim.now())
     });
     assert_eq!(ended, (2 * MILLI, 2 * MILLI + 300 * MICRO));
+}
+
+#[test]
+fn the_layers_clock_begins_at_the_same_timestamp_and_goes_as_the_labs() {
+    let stamps = || {
+        Simulation::new(1).run(async |sim| {
+            let first = clock::now();
+            sim.sleep(DAY + 7 * MICRO).await;
+            (first, clock::now() - first)
+        })
+    };
+    let (first, passed) = stamps();
+    assert_eq!(passed, DAY + 7 * MICRO);
+    assert_eq!((first, passed), stamps());
 }
 
 #[test]

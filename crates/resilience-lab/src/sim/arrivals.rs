@@ -1,7 +1,10 @@
 //! When calls come.
 
 use super::Distribution;
-use resilience_core::{ConfigError, config};
+use resilience_core::{
+    ConfigError,
+    config::{self, humane},
+};
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};
 
@@ -42,10 +45,10 @@ pub enum Arrivals {
         /// Calls per second in a burst.
         burst_rate: f64,
         /// From the beginning of one burst to that of the next.
-        #[serde(with = "humantime_serde")]
+        #[serde(with = "humane")]
         every: Duration,
         /// How long a burst is: less than `every`. Each `every` ends with one.
-        #[serde(with = "humantime_serde")]
+        #[serde(with = "humane")]
         length: Duration,
     },
     /// Poisson, at a rate that swings like day and night: lowest at 0 s.
@@ -55,7 +58,7 @@ pub enum Arrivals {
         /// How far the rate swings, as a share of the average: 0 to 1.
         swing: f64,
         /// A day.
-        #[serde(with = "humantime_serde")]
+        #[serde(with = "humane")]
         period: Duration,
     },
     /// As it has been recorded.
@@ -77,7 +80,7 @@ pub enum Arrivals {
 #[serde(deny_unknown_fields)]
 pub struct Step {
     /// From when on.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "humane")]
     pub from: Duration,
     /// Calls per second; may be 0.
     pub rate: f64,

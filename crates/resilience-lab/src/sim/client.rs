@@ -7,7 +7,8 @@ use super::{
 use futures_util::future::{Either, select};
 use http::Response;
 use resilience_core::{
-    BoxError, ConfigError, config,
+    BoxError, ConfigError,
+    config::{self, humane},
     sync::{Mutex, lock},
 };
 use serde::{Deserialize, Serialize};
@@ -38,13 +39,13 @@ pub struct ClientConfig {
     /// When calls come.
     pub arrivals: Arrivals,
     /// How long a caller waits for an answer, to the nanosecond: then it hangs up. For ever by default.
-    #[serde(default, with = "humantime_serde")]
+    #[serde(default, with = "humane")]
     pub patience: Option<Duration>,
     /// From when on it calls. From the start by default.
-    #[serde(default, with = "humantime_serde")]
+    #[serde(default, with = "humane")]
     pub from: Duration,
     /// Until when it calls. To the end by default.
-    #[serde(default, with = "humantime_serde")]
+    #[serde(default, with = "humane")]
     pub until: Option<Duration>,
 }
 

@@ -2,7 +2,10 @@
 
 use super::Stream;
 use rand_distr::{Distribution as _, Exp1, StandardNormal};
-use resilience_core::{ConfigError, config};
+use resilience_core::{
+    ConfigError,
+    config::{self, humane},
+};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -24,31 +27,31 @@ pub enum Distribution {
     /// Always the same.
     Constant {
         /// Up to 365 days; may be zero.
-        #[serde(with = "humantime_serde")]
+        #[serde(with = "humane")]
         value: Duration,
     },
     /// Memoryless: the service of an M/M/k queue.
     Exponential {
         /// More than zero.
-        #[serde(with = "humantime_serde")]
+        #[serde(with = "humane")]
         mean: Duration,
     },
     /// Its logarithm is normal: most services that people measure.
     LogNormal {
         /// One half takes longer. More than zero.
-        #[serde(with = "humantime_serde")]
+        #[serde(with = "humane")]
         median: Duration,
         /// One of a hundred takes longer. At least the median.
-        #[serde(with = "humantime_serde")]
+        #[serde(with = "humane")]
         p99: Duration,
     },
     /// One of two, such as a hit and a miss of a cache.
     Bimodal {
         /// The one.
-        #[serde(with = "humantime_serde")]
+        #[serde(with = "humane")]
         fast: Duration,
         /// The other.
-        #[serde(with = "humantime_serde")]
+        #[serde(with = "humane")]
         slow: Duration,
         /// The share of the other: 0 to 1.
         slow_share: f64,
@@ -62,7 +65,7 @@ pub enum Distribution {
 
 /// A measured duration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Sample(#[serde(with = "humantime_serde")] pub Duration);
+pub struct Sample(#[serde(with = "humane")] pub Duration);
 
 /// The standard normal deviate that one of a hundred exceeds.
 const Z99: f64 = 2.326_347_874_040_841;

@@ -1,7 +1,11 @@
 //! What goes wrong, and when.
 
 use super::Stream;
-use resilience_core::{ConfigError, config, nanos};
+use resilience_core::{
+    ConfigError,
+    config::{self, humane},
+    nanos,
+};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -25,10 +29,10 @@ pub(crate) use schedule::{Effect, Schedule};
 #[serde(deny_unknown_fields)]
 pub struct Fault {
     /// When it begins.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "humane")]
     pub from: Duration,
     /// When it is over. After `from`.
-    #[serde(with = "humantime_serde")]
+    #[serde(with = "humane")]
     pub until: Duration,
     /// What goes wrong.
     pub what: Trouble,
@@ -49,7 +53,7 @@ pub enum Trouble {
     /// Service takes so long, whatever it takes otherwise.
     SlowTo {
         /// More than zero.
-        #[serde(with = "humantime_serde")]
+        #[serde(with = "humane")]
         service_time: Duration,
     },
     /// Calls are answered at once, with an error, without work.
@@ -77,7 +81,7 @@ pub enum Trouble {
         /// The share of the workers; what is left is rounded up to whole ones.
         share: f64,
         /// How long calls still go there: may be zero.
-        #[serde(with = "humantime_serde")]
+        #[serde(with = "humane")]
         noticed_after: Duration,
     },
 }
@@ -92,19 +96,19 @@ pub enum Pattern {
     /// It comes and goes by the clock; `down` is first.
     Flap {
         /// How long it is there.
-        #[serde(with = "humantime_serde")]
+        #[serde(with = "humane")]
         down: Duration,
         /// How long it is not.
-        #[serde(with = "humantime_serde")]
+        #[serde(with = "humane")]
         up: Duration,
     },
     /// It comes and goes by chance (Gilbert 1960, Elliott 1963); good times are first.
     GilbertElliott {
         /// How long good times are on average.
-        #[serde(with = "humantime_serde")]
+        #[serde(with = "humane")]
         mean_good: Duration,
         /// How long bad times are on average.
-        #[serde(with = "humantime_serde")]
+        #[serde(with = "humane")]
         mean_bad: Duration,
     },
 }

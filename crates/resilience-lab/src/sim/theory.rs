@@ -70,7 +70,7 @@ pub fn mean_wait(seed: u64, workers: u32, load: f64) -> Check {
     let offered = load * f64::from(workers);
     let rate = offered / SERVICE.as_secs_f64();
     // An M/M/k queue forgets in about 1/(kμ(1-√ρ)²): less than 400 arrivals at a load of 0.9.
-    let batch = Duration::from_secs_f64(8_000.0 / rate);
+    let batch = Duration::from_secs_f64(5_000.0 / rate);
     let means = Simulation::new(seed).run(async |sim| {
         let service_time = Distribution::exponential(SERVICE);
         let server = ServerConfig::new("server", u64::from(workers), service_time);
