@@ -196,6 +196,11 @@ fn errors_name_place_field_value_and_what_would_be_right() {
             "2:12: `client.a.protocol`: \"grcp\" is not known; did you mean `grpc`? known: `http`, `grpc`",
         ),
         (
+            "[client.a]\n[client.ab]\ndeadline = '0s'",
+            "client.ab.deadline",
+            "3:12: `client.ab.deadline` is 0ns; it must be more than zero and at most 365 days",
+        ),
+        (
             "[client.a]\nprotocol = 2",
             "client.a.protocol",
             "2:12: `client.a.protocol`: expected one of `http`, `grpc`",
