@@ -169,7 +169,7 @@ fn measure(subjects: &[Subject], options: &Options) -> io::Result<()> {
     }
     if does("threads") {
         let effort = Effort {
-            batch: Duration::from_millis(2),
+            batch: Duration::from_millis(1),
             rounds: if options.short { 3 } else { 61 },
         };
         let cores = std::thread::available_parallelism().map_or(1, usize::from);

@@ -9,7 +9,12 @@ pub struct Spread {
 }
 
 impl Spread {
+    /// Of those that are numbers. If there is none, neither is the spread.
     pub fn of(mut values: Vec<f64>) -> Self {
+        values.retain(|value| !value.is_nan());
+        if values.is_empty() {
+            values.push(f64::NAN);
+        }
         values.sort_by(f64::total_cmp);
         let at = |share: f64| values[((values.len() - 1) as f64 * share).round() as usize];
         Self {

@@ -154,11 +154,52 @@ pub fn many_threads(subjects: &[Subject], effort: Effort, most: usize) -> Vec<Ve
     (0..subjects.len()).map(figures).collect()
 }
 
-/// Nanoseconds per call of each thread, all of which begin at once.
+/// Nanoseconds per call of each thread, where all have run at the same time.
+///
+/// On a machine that is busy with something else, one thread may be waiting for a core while the others run, which would look like
+/// perfect scaling. Such a batch is made again; NaN if it never comes to anything.
 fn together(instance: &mut Instance, calls: u64, threads: usize) -> f64 {
+    const ATTEMPTS: usize = 20;
+    let batches = (0..ATTEMPTS).map(|_| batch(instance, calls, threads));
+    let at_once = |runs: &Vec<Run>| overlap(runs) >= OVERLAP;
+    batches
+        .filter(at_once)
+        .map(|runs| mean(&runs))
+        .next()
+        .unwrap_or(f64::NAN)
+        / calls as f64
+}
+
+/// How large a part of the time between the first start and the last end all must be running.
+const OVERLAP: f64 = 0.8;
+
+/// When a thread has begun and ended its calls.
+type Run = (Instant, Instant);
+
+fn overlap(runs: &[Run]) -> f64 {
+    let (starts, ends) = (runs.iter().map(|run| run.0), runs.iter().map(|run| run.1));
+    let (first, last) = (starts.clone().min(), starts.max());
+    let (earliest, latest) = (ends.clone().min(), ends.max());
+    let between = |from: Option<Instant>, to: Option<Instant>| {
+        let (from, to) = from.zip(to).expect("at least one");
+        to.saturating_duration_since(from).as_secs_f64()
+    };
+    between(last, earliest) / between(first, latest)
+}
+
+/// In nanoseconds.
+fn mean(runs: &[Run]) -> f64 {
+    let each = runs
+        .iter()
+        .map(|(start, end)| (*end - *start).as_nanos() as f64);
+    each.sum::<f64>() / runs.len() as f64
+}
+
+/// So many calls in each thread, all of which begin at once.
+fn batch(instance: &mut Instance, calls: u64, threads: usize) -> Vec<Run> {
     let waiting = AtomicUsize::new(threads);
     let runners: Vec<_> = (0..threads).map(|_| instance.runner()).collect();
-    let each: f64 = thread::scope(|scope| {
+    thread::scope(|scope| {
         let run = |mut runner: Runner| {
             let waiting = &waiting;
             scope.spawn(move || {
@@ -169,12 +210,37 @@ fn together(instance: &mut Instance, calls: u64, threads: usize) -> f64 {
                 while waiting.load(SeqCst) > 0 {
                     spin_loop();
                 }
-                nanos_each(&mut runner, calls)
+                let start = Instant::now();
+                black_box(runner(calls));
+                (start, Instant::now())
             })
         };
         let running: Vec<_> = runners.into_iter().map(run).collect();
-        let join = |thread: thread::ScopedJoinHandle<'_, f64>| thread.join().expect("no panic");
-        running.into_iter().map(join).sum()
-    });
-    each / threads as f64
+        let join = |thread: thread::ScopedJoinHandle<'_, Run>| thread.join().expect("no panic");
+        running.into_iter().map(join).collect()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn threads_that_run_one_after_another_do_not_overlap() {
+        let start = Instant::now();
+        let at = |millis| start + Duration::from_millis(millis);
+        let of = |runs: &[(u64, u64)]| {
+            let runs: Vec<_> = runs.iter().map(|(a, b)| (at(*a), at(*b))).collect();
+            overlap(&runs)
+        };
+        for (runs, overlaps) in [
+            (&[(0, 10)][..], 1.0),
+            (&[(0, 10), (0, 10)], 1.0),
+            (&[(0, 10), (1, 9)], 0.8),
+            (&[(0, 10), (20, 30)], 0.0),
+            (&[(0, 10), (0, 20)], 0.5),
+        ] {
+            assert!((of(runs) - overlaps).abs() < 1e-9, "{runs:?}");
+        }
+    }
 }

@@ -90,8 +90,9 @@ fn table(title: &str, columns: &[&str], words: usize, rows: &[Vec<String>]) -> S
     }
     let numbers = columns.len() - words;
     let line = |cells: &str| format!("| {cells} |\n");
+    let rule = [vec!["---"; words], vec!["---:"; numbers]].concat();
     let mut text = format!("\n### {title}\n\n{}", line(&columns.join(" | ")));
-    text += &format!("|{}{}\n", "---|".repeat(words), "---:|".repeat(numbers));
+    text += &line(&rule.join(" | "));
     for cells in rows {
         assert_eq!(cells.len(), columns.len());
         text += &line(&cells.join(" | "));
