@@ -60,9 +60,18 @@ struct Entry {
 }
 
 enum What {
+    /// Nothing of the lab's: a whole millisecond, at which timers may fire.
+    Tick,
     /// Unless the sleeper of that number is gone.
     Wake(usize),
     Fire(Arc<dyn Fire>, u64),
+}
+
+/// How the clock is to be moved.
+enum Move {
+    To(Entry),
+    /// As far as this, by tokio.
+    Doze(u64),
 }
 
 struct Sleeper {
@@ -135,44 +144,28 @@ impl Engine {
             return;
         };
         let now = self.now();
-        let (next, to) = {
-            let mut events = lock(&self.events);
-            let tick = (now / TICK + 1) * TICK;
-            let next = events.next_until(tick);
-            let far = match events.heap.peek() {
-                Some(Reverse(entry)) => entry.at,
-                None => events.last.saturating_add(PATIENCE),
-            };
-            assert!(
-                next.is_some() || far > now,
-                "nothing is planned in the simulation, and yet the scenario goes on waiting"
-            );
-            // From between two ticks, tokio would go too far.
-            if next.is_none() && now.is_multiple_of(TICK) && far - now > FAR {
-                (None, far / TICK * TICK)
-            } else {
-                let to = next.as_ref().map_or(tick, |entry| entry.at);
-                (Some(next), to)
-            }
+        let next = match lock(&self.events).next_move(now) {
+            Move::To(next) => next,
+            Move::Doze(to) => return self.doze_until(origin + Duration::from_nanos(to)),
         };
-        let Some(next) = next else {
-            let mut doze = Box::pin(sleep_until(clock::instant(
-                origin + Duration::from_nanos(to),
-            )));
-            let _ = doze.as_mut().poll(&mut Context::from_waker(Waker::noop()));
-            *lock(&self.doze) = Some(doze);
-            return;
-        };
-        self.now.store(to, Relaxed);
-        move_clock(Duration::from_nanos(to - now));
-        match next.map(|entry| entry.what) {
-            Some(What::Fire(what, token)) => what.fire(token),
-            Some(What::Wake(key)) => {
+        self.now.store(next.at, Relaxed);
+        move_clock(Duration::from_nanos(next.at - now));
+        match next.what {
+            What::Tick => {}
+            What::Fire(what, token) => what.fire(token),
+            What::Wake(key) => {
                 let waker = lock(&self.events).sleepers[key].waker.clone();
                 waker.wake();
             }
-            None => {}
         }
+    }
+
+    /// Lets tokio move the clock to the next of its timers, `at` at the latest.
+    fn doze_until(&self, at: Timestamp) {
+        let mut doze = Box::pin(sleep_until(clock::instant(at)));
+        // Known to the runtime from its first poll on. Nobody is woken: the step after it sees the time.
+        let _ = doze.as_mut().poll(&mut Context::from_waker(Waker::noop()));
+        *lock(&self.doze) = Some(doze);
     }
 }
 
@@ -191,13 +184,34 @@ impl Events {
         nth
     }
 
+    fn next_move(&mut self, now: u64) -> Move {
+        let tick = (now / TICK + 1) * TICK;
+        if let Some(next) = self.next_until(tick) {
+            return Move::To(next);
+        }
+        let far = match self.heap.peek() {
+            Some(Reverse(next)) => next.at,
+            None => self.last.saturating_add(PATIENCE),
+        };
+        assert!(
+            far > now,
+            "nothing is planned in the simulation, and yet the scenario goes on waiting"
+        );
+        // Tokio moves by whole milliseconds: from between two ticks it would go too far.
+        if now.is_multiple_of(TICK) && far - now > FAR {
+            return Move::Doze(far / TICK * TICK);
+        }
+        let (at, nth, what) = (tick, 0, What::Tick);
+        Move::To(Entry { at, nth, what })
+    }
+
     /// Takes the next event, if it happens at `limit` or before. Those whose sleeper is gone are forgotten.
     fn next_until(&mut self, limit: u64) -> Option<Entry> {
         loop {
             let Reverse(first) = self.heap.peek()?;
             let gone = match first.what {
                 What::Wake(key) => self.sleepers.get(key).is_none_or(|s| s.nth != first.nth),
-                What::Fire(..) => false,
+                What::Tick | What::Fire(..) => false,
             };
             if !gone && first.at > limit {
                 return None;
