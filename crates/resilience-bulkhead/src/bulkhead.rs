@@ -4,7 +4,7 @@ use crate::{
     telemetry::{self, Telemetry},
 };
 use resilience_core::{
-    ConfigError, Gate, GuardLayer, Name, Now, Policy, Priority, Reason, Rejected, sync::Arc,
+    ConfigError, Gate, GuardLayer, Name, Now, Policy, Priority, Reason, Rejected, sync::Handles,
 };
 use std::{fmt, time::Duration};
 
@@ -16,7 +16,7 @@ pub type BulkheadLayer = GuardLayer<Bulkhead>;
 /// A clone is the same bulkhead, and so is every layer made of it: keep a clone to read and to close it.
 #[derive(Clone)]
 pub struct Bulkhead {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Handles<Shared>,
 }
 
 pub(crate) struct Shared {
@@ -135,7 +135,7 @@ impl Bulkhead {
     /// afterwards. Any number of tasks may wait, and dropping the future stops waiting. A waiting task is woken once,
     /// when the last call is over, or when the last caller in line has gone, if that is later.
     pub fn drained(&self) -> Drained {
-        Drained::new(self.shared.clone())
+        Drained::new(self.shared.handle())
     }
 
     /// Uses this recorder for metrics instead of the global one. Without effect on those used before.
@@ -143,18 +143,21 @@ impl Bulkhead {
     pub fn bind_recorder(&self, recorder: &dyn metrics::Recorder) {
         self.shared.telemetry.bind(recorder);
     }
+
+    /// Takes a slot, while fewer than `most` are taken.
+    #[inline]
+    pub(crate) fn admit_below(&self, most: usize) -> Result<BulkheadPermit, Rejected> {
+        match self.shared.slots.enter_below(most) {
+            Ok(()) => Ok(BulkheadPermit::new(self.shared.handle())),
+            Err(why) => Err(self.shared.reject(why)),
+        }
+    }
 }
 
 impl Shared {
-    /// Takes a slot, while fewer than `most` are taken.
-    pub(crate) fn admit(self: &Arc<Self>, most: usize) -> Result<BulkheadPermit, Rejected> {
-        match self.slots.enter_below(most) {
-            Ok(()) => Ok(BulkheadPermit::new(self.clone())),
-            Err(why) => Err(self.reject(why)),
-        }
-    }
-
     /// Counts a refusal. There is no `retry_after`: nobody knows when a call will end.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn reject(&self, why: Full) -> Rejected {
         self.telemetry.rejected(why);
         let reason = match why {
@@ -171,8 +174,9 @@ impl Shared {
 impl<Req: ?Sized> Policy<Req> for Bulkhead {
     type Permit = BulkheadPermit;
 
+    #[inline]
     fn admit(&self, _: &Req, _: &mut Now) -> Result<BulkheadPermit, Rejected> {
-        self.shared.admit(self.limit())
+        self.admit_below(usize::MAX)
     }
 
     fn refusing(&self, _: &mut Now) -> bool {
@@ -222,7 +226,7 @@ impl BulkheadBuilder {
             return Err(ConfigError::new("limit", format_args!("not set"), expected));
         };
         Ok(Bulkhead {
-            shared: Arc::new(Shared {
+            shared: Handles::new(Shared {
                 slots: Slots::new(limit)?,
                 telemetry: Telemetry::new(&self.name),
                 name: self.name.clone(),

@@ -1,5 +1,5 @@
 use crate::{bulkhead::Shared, machine::DrainWait};
-use resilience_core::sync::Arc;
+use resilience_core::sync::Handle;
 use std::{
     fmt,
     future::Future,
@@ -10,12 +10,12 @@ use std::{
 /// Waits until nothing is in flight. Made by [`Bulkhead::drained`](crate::Bulkhead::drained).
 #[must_use = "futures do nothing unless polled"]
 pub struct Drained {
-    shared: Arc<Shared>,
+    shared: Handle<Shared>,
     wait: DrainWait,
 }
 
 impl Drained {
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    pub(crate) fn new(shared: Handle<Shared>) -> Self {
         let wait = shared.slots.drain_wait();
         Self { shared, wait }
     }

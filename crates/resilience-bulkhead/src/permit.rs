@@ -1,27 +1,22 @@
-use crate::{bulkhead::Shared, machine::Slots};
-use resilience_core::{Now, Outcome, Permit, sync::Arc};
+use crate::{bulkhead::Shared, machine::Slots, telemetry::Ended};
+use resilience_core::{Now, Outcome, Permit, sync::Handle};
 use std::fmt;
 
 /// A slot in a [`Bulkhead`](crate::Bulkhead), given back when the call is over, reverted, or dropped.
 #[must_use = "dropping it gives the slot back"]
 pub struct BulkheadPermit {
-    shared: Arc<Shared>,
-    end: End,
-}
-
-/// How the call ends if the permit is dropped now.
-enum End {
-    Abandoned,
-    Finished(Outcome),
-    Reverted,
+    shared: Handle<Shared>,
+    /// How the call ends if the permit is dropped now; `None` if it was never made.
+    ended: Option<Ended>,
 }
 
 impl BulkheadPermit {
     /// For a slot that was just taken.
-    pub(crate) fn new(shared: Arc<Shared>) -> Self {
+    #[inline]
+    pub(crate) fn new(shared: Handle<Shared>) -> Self {
         let permit = Self {
             shared,
-            end: End::Abandoned,
+            ended: Some(Ended::Abandoned),
         };
         permit.shared.telemetry.in_flight.increment();
         permit
@@ -29,26 +24,26 @@ impl BulkheadPermit {
 }
 
 impl Permit for BulkheadPermit {
+    #[inline]
     fn finish(mut self, outcome: Outcome, _: &mut Now) {
-        self.end = End::Finished(outcome);
+        self.ended = Some(Ended::of(outcome));
     }
 
     fn revert(mut self, _: &mut Now) {
-        self.end = End::Reverted;
+        self.ended = None;
     }
 }
 
 impl Drop for BulkheadPermit {
+    #[inline]
     fn drop(&mut self) {
         // Leaves when it is dropped, also if a metrics recorder panics; and after the gauge went down, so that the
         // gauge is never seen above the limit.
         let _leave = Leave(&self.shared.slots);
         let telemetry = &self.shared.telemetry;
         telemetry.in_flight.decrement();
-        match self.end {
-            End::Abandoned => telemetry.over(None),
-            End::Finished(outcome) => telemetry.over(Some(outcome)),
-            End::Reverted => {}
+        if let Some(ended) = self.ended {
+            telemetry.over(ended);
         }
     }
 }
@@ -56,6 +51,7 @@ impl Drop for BulkheadPermit {
 struct Leave<'a>(&'a Slots);
 
 impl Drop for Leave<'_> {
+    #[inline]
     fn drop(&mut self) {
         self.0.leave();
     }

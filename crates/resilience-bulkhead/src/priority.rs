@@ -101,7 +101,7 @@ impl<Req: ?Sized, F: Fn(&Req) -> Priority> Policy<Req> for PriorityBulkhead<F> {
     type Permit = BulkheadPermit;
 
     fn admit(&self, req: &Req, _: &mut Now) -> Result<BulkheadPermit, Rejected> {
-        self.bulkhead.shared.admit(self.limit((self.priority)(req)))
+        self.bulkhead.admit_below(self.limit((self.priority)(req)))
     }
 
     fn refusing(&self, now: &mut Now) -> bool {

@@ -5,7 +5,8 @@ use crate::{
     machine::{Full, Waiter},
 };
 use resilience_core::{
-    ConfigError, Deadline, Gate, Now, Policy, Queue, QueueLayer, Rejected, Turn, config, sync::Arc,
+    ConfigError, Deadline, Gate, Now, Policy, Queue, QueueLayer, Rejected, Turn, config,
+    sync::{Handle, Handles},
 };
 use std::{
     fmt, mem,
@@ -59,7 +60,7 @@ impl BulkheadQueue {
         &self.bulkhead
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    fn shared(&self) -> &Handles<Shared> {
         &self.bulkhead.shared
     }
 }
@@ -97,7 +98,7 @@ impl<Req: ?Sized> Queue<Req> for BulkheadQueue {
         cx: &mut Context<'_>,
         _: &mut Now,
     ) -> Turn<BulkheadPermit> {
-        match ticket.poll_turn(cx) {
+        match ticket.poll_turn(self.shared(), cx) {
             Poll::Ready(Ok(permit)) => Turn::Admitted(permit),
             Poll::Ready(Err(why)) => Turn::Refused(self.shared().reject(why)),
             Poll::Pending => Turn::Wait(None),
@@ -131,7 +132,7 @@ impl fmt::Debug for BulkheadQueue {
 /// A caller that found a slot when it joined did not stand in line: its ticket holds the slot until its first turn.
 #[must_use = "dropping it leaves the line"]
 pub struct BulkheadTicket {
-    shared: Arc<Shared>,
+    shared: Handle<Shared>,
     waiter: Waiter,
     /// Whether this caller is in the gauge of those who wait.
     counted: bool,
@@ -140,9 +141,9 @@ pub struct BulkheadTicket {
 }
 
 impl BulkheadTicket {
-    fn new(shared: &Arc<Shared>, waiter: Waiter) -> Self {
+    fn new(shared: &Handles<Shared>, waiter: Waiter) -> Self {
         let ticket = Self {
-            shared: shared.clone(),
+            shared: shared.handle(),
             counted: waiter.is_waiting(),
             answered: false,
             waiter,
@@ -153,11 +154,15 @@ impl BulkheadTicket {
         ticket
     }
 
-    fn poll_turn(&mut self, cx: &mut Context<'_>) -> Poll<Result<BulkheadPermit, Full>> {
+    fn poll_turn(
+        &mut self,
+        shared: &Handles<Shared>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<BulkheadPermit, Full>> {
         let slots = &self.shared.slots;
         let answer = ready!(slots.poll_turn(&mut self.waiter, cx.waker()));
         // First of all somebody has to own the slot.
-        let answer = answer.map(|()| BulkheadPermit::new(self.shared.clone()));
+        let answer = answer.map(|()| BulkheadPermit::new(shared.handle()));
         self.answered = true;
         self.uncount();
         Poll::Ready(answer)

@@ -4,8 +4,23 @@ use resilience_core::{
     telemetry::{Counter, Gauge},
 };
 
-/// The outcomes that end a call, in the order of their counters; the last one stands for those to come.
-const OUTCOMES: [&str; 9] = [
+/// How a call has ended, which says where it is counted. One byte, so that permits stay small.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Ended {
+    Success,
+    Ignored,
+    Permanent,
+    Transient,
+    Overload,
+    Unsent,
+    Refused,
+    Abandoned,
+    /// For outcomes to come.
+    Other,
+}
+
+/// The labels, in the order of [`Ended`].
+const LABELS: [&str; 9] = [
     "success",
     "ignored",
     "permanent",
@@ -17,12 +32,28 @@ const OUTCOMES: [&str; 9] = [
     "other",
 ];
 
+impl Ended {
+    #[inline]
+    pub(crate) fn of(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Success => Self::Success,
+            Outcome::Ignored => Self::Ignored,
+            Outcome::Permanent => Self::Permanent,
+            Outcome::Transient { .. } => Self::Transient,
+            Outcome::Overload { .. } => Self::Overload,
+            Outcome::Unsent => Self::Unsent,
+            Outcome::Refused { .. } => Self::Refused,
+            _ => Self::Other,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Telemetry {
     pub(crate) in_flight: Gauge,
     pub(crate) waiting: Gauge,
     pub(crate) abandoned: Counter,
-    calls: [Counter; OUTCOMES.len()],
+    calls: [Counter; LABELS.len()],
     full: Counter,
     shed: Counter,
     closed: Counter,
@@ -38,8 +69,8 @@ impl Telemetry {
             in_flight: Gauge::new("resilience_bulkhead_in_flight", policy, &[]),
             waiting: Gauge::new("resilience_bulkhead_waiting", policy, &[]),
             abandoned: Counter::new("resilience_bulkhead_abandoned_total", policy, &[]),
-            calls: OUTCOMES.map(|outcome| {
-                let labels = [("outcome", outcome)];
+            calls: LABELS.map(|label| {
+                let labels = [("outcome", label)];
                 Counter::new("resilience_bulkhead_calls_total", policy, &labels)
             }),
             full: rejected(Reason::Concurrency),
@@ -56,11 +87,9 @@ impl Telemetry {
         }
     }
 
-    /// A call is over; without an outcome, it was abandoned.
-    pub(crate) fn over(&self, outcome: Option<Outcome>) {
-        let label = outcome.map_or("abandoned", Outcome::label);
-        let known = OUTCOMES.iter().position(|&known| known == label);
-        self.calls[known.unwrap_or(OUTCOMES.len() - 1)].increment();
+    /// A call is over.
+    pub(crate) fn over(&self, ended: Ended) {
+        self.calls[ended as usize].increment();
     }
 
     #[cfg(feature = "metrics")]

@@ -163,6 +163,39 @@ fn loom_a_waiter_is_not_starved_by_callers_that_follow() {
     });
 }
 
+/// One has watched for long, and another begins when the last call goes and one more comes and goes.
+#[test]
+fn loom_of_two_who_watch_none_is_left_behind() {
+    bounded(|| {
+        let slots = Arc::new(Slots::new(2).unwrap());
+        slots.enter().unwrap();
+        let (first_flag, first_waker) = Flag::new();
+        let mut first = slots.drain_wait();
+        let first_cx = &mut Context::from_waker(&first_waker);
+        assert!(slots.poll_drained(&mut first, first_cx).is_pending());
+        let leaving = thread::spawn({
+            let slots = slots.clone();
+            move || slots.leave()
+        });
+        let watching = thread::spawn({
+            let slots = slots.clone();
+            move || {
+                let (flag, waker) = Flag::new();
+                let mut wait = slots.drain_wait();
+                let ready = slots.poll_drained(&mut wait, &mut Context::from_waker(&waker));
+                (ready.is_ready(), flag, wait)
+            }
+        });
+        slots.enter().unwrap();
+        slots.leave();
+        leaving.join().unwrap();
+        let (ready, flag, _second) = watching.join().unwrap();
+        assert!(first_flag.wakes() > 0, "the first was not woken");
+        assert!(ready || flag.wakes() > 0, "the second was not woken");
+        assert!(slots.poll_drained(&mut first, first_cx).is_ready());
+    });
+}
+
 #[test]
 fn loom_filling_and_closing_release_the_gate() {
     for close in [false, true] {

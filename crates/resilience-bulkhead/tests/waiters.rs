@@ -247,6 +247,7 @@ fn the_gate_opens_for_the_call_that_takes_the_last_slot_whichever_way_it_came() 
         let slots = Slots::new(1).unwrap();
         let bell = Arc::new(Bell::default());
         let _place = slots.refusing().wait(&bell.clone().into());
+        assert!(!slots.is_refusing());
         if queued {
             let mut waiter = slots.join(1).unwrap();
             assert!(slots.poll_turn(&mut waiter, Waker::noop()).is_ready());

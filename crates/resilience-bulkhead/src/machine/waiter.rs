@@ -1,4 +1,4 @@
-use super::{Full, Slots, slots::Word};
+use super::{Full, Slots, slots::Change};
 use resilience_core::Place;
 use std::{
     convert::Infallible,
@@ -30,7 +30,7 @@ impl Waiter {
 
 /// Why a caller does not stand in line.
 enum Instead {
-    Entered(Word),
+    Entered(Change),
     Refused(Full),
 }
 
@@ -44,28 +44,28 @@ impl Slots {
             Err(Full::Taken | Full::Reserved) => {}
         }
         let joined = self.line.join(0, |ahead| {
-            let word = self.update(|word| {
+            let change = self.update(|word| {
                 if word.is_closed() {
                     return Err(Instead::Refused(Full::Closed));
                 }
                 // A slot came free since.
                 if !word.has_waiters() && !self.is_full(word) {
-                    return Ok(word.enter());
+                    return Ok(self.with_one_more(word));
                 }
                 if ahead.callers >= most {
                     return Err(Instead::Refused(Full::Taken));
                 }
                 Ok(word.with_waiters(true))
             })?;
-            if word.has_waiters() {
+            if change.after.has_waiters() {
                 return Ok(());
             }
-            Err(Instead::Entered(word))
+            Err(Instead::Entered(change))
         });
         match joined {
             Ok(place) => Ok(Waiter(State::Waiting(place))),
-            Err(Instead::Entered(word)) => {
-                self.entered(word);
+            Err(Instead::Entered(change)) => {
+                self.tell(change);
                 Ok(Waiter(State::Inside))
             }
             Err(Instead::Refused(why)) => Err(why),
@@ -90,10 +90,13 @@ impl Slots {
                     if !is_head || self.is_full(word) {
                         return Err(Full::Taken);
                     }
-                    Ok(word.enter())
+                    Ok(self.with_one_more(word))
                 });
                 match taken {
-                    Ok(_) => Ok(()),
+                    Ok(change) => {
+                        self.tell(change);
+                        Ok(())
+                    }
                     Err(Full::Closed) => Err(Full::Closed),
                     Err(_) => return Poll::Pending,
                 }
@@ -117,17 +120,18 @@ impl Slots {
 
     /// Wakes the next caller only if there is a slot for it: after a cancellation, or if several came free at once.
     fn leave_line(&self, place: Place) {
-        let (word, may_enter) = place.leave(|behind, was_head| {
+        let (may_enter, emptied) = place.leave(|behind, was_head| {
             if behind.callers > 0 {
-                let word = self.load();
-                return (word, was_head && !self.is_full(word));
+                return (was_head && !self.is_full(self.load()), None);
             }
-            let Ok(word) = self.update(|word| Ok::<_, Infallible>(word.with_waiters(false)));
-            (word, false)
+            let Ok(change) = self.update(|word| Ok::<_, Infallible>(word.with_waiters(false)));
+            (false, Some(change))
         });
         if may_enter {
             self.line.wake_head();
         }
-        self.left(word);
+        if let Some(change) = emptied {
+            self.tell(change);
+        }
     }
 }
