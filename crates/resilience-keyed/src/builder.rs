@@ -6,7 +6,10 @@ use crate::{
     rate_limit,
     telemetry::{Calls, Telemetry},
 };
-use resilience_core::{ConfigError, Forget, Name, sync::Arc};
+use resilience_core::{
+    ConfigError, Forget, Name,
+    sync::{Arc, Handles},
+};
 use resilience_ratelimit::{One, machine::Gcra};
 use std::{fmt, marker::PhantomData, time::Duration};
 
@@ -218,7 +221,7 @@ impl<K, F> KeyedBuilder<K, F, Quotas<K>> {
             Overflow::Share => Some(Gcra::new(pace.of(None).quota())?),
             Overflow::Refuse => None,
         };
-        let shared = Arc::new(rate_limit::Shared {
+        let shared = Handles::new(rate_limit::Shared {
             rates: Rates::new(self.settings.config.max_keys)?,
             pace,
             overflow,

@@ -102,7 +102,7 @@
 //! shard, no time is before the latest eviction. A rate limit's call that is reverted after its key was dropped gives nothing back: the key was dropped because the time
 //! that it cost had passed.
 //!
-//! Nothing runs in the background. Every new key, and every eighth call of a known one, looks at a few keys that are
+//! Nothing runs in the background. Every new key, and every 64th call of a known one, looks at a few keys that are
 //! next; no call looks at all of them. A process without calls may [`sweep`](Keyed::sweep) by hand.
 //!
 //! # When the cap is reached

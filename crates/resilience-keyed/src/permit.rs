@@ -1,5 +1,5 @@
 use crate::{machine, rate_limit::Shared};
-use resilience_core::{Now, Outcome, Permit, sync::Arc};
+use resilience_core::{Now, Outcome, Permit, clock, sync::Handle};
 use resilience_ratelimit::machine::Grant;
 use std::{fmt, hash::Hash};
 
@@ -10,7 +10,7 @@ use std::{fmt, hash::Hash};
 /// then there is nothing left to give back.
 #[must_use = "dropping it keeps what it has cost"]
 pub struct KeyedRateLimitPermit<K> {
-    shared: Arc<Shared<K>>,
+    shared: Handle<Shared<K>>,
     taken: Taken<K>,
     reverted: bool,
 }
@@ -23,7 +23,7 @@ pub(crate) enum Taken<K> {
 }
 
 impl<K> KeyedRateLimitPermit<K> {
-    pub(crate) fn new(shared: Arc<Shared<K>>, taken: Taken<K>) -> Self {
+    pub(crate) fn new(shared: Handle<Shared<K>>, taken: Taken<K>) -> Self {
         Self {
             shared,
             taken,
@@ -35,7 +35,7 @@ impl<K> KeyedRateLimitPermit<K> {
 impl<K: Hash + Eq> Permit for KeyedRateLimitPermit<K> {
     fn finish(self, _: Outcome, _: &mut Now) {}
 
-    fn revert(mut self, _: &mut Now) {
+    fn revert(mut self, now: &mut Now) {
         self.reverted = true;
         match std::mem::replace(&mut self.taken, Taken::Nothing) {
             Taken::Nothing => {}
@@ -44,7 +44,8 @@ impl<K: Hash + Eq> Permit for KeyedRateLimitPermit<K> {
             }
             Taken::OfOverflow(grant) => {
                 if let Some(overflow) = &self.shared.overflow {
-                    overflow.give_back(grant);
+                    // `now` may be the time of the admission, and others may have come since.
+                    overflow.give_back(grant, || clock::now().max(now.get()));
                 }
             }
         }

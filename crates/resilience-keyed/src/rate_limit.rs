@@ -5,7 +5,7 @@ use crate::{
     permit::{KeyedRateLimitPermit, Taken},
     telemetry::Calls,
 };
-use resilience_core::{GuardLayer, Name, Now, Policy, Reason, Rejected, Timestamp, sync::Arc};
+use resilience_core::{GuardLayer, Name, Now, Policy, Reason, Rejected, Timestamp, sync::Handles};
 use resilience_ratelimit::{
     Cost, CostBy, One,
     machine::{Gcra, Refusal},
@@ -23,7 +23,7 @@ pub type KeyedRateLimitLayer<K, F, C = One> = GuardLayer<KeyedRateLimit<K, F, C>
 /// Refuses at once, as a [`RateLimit`](resilience_ratelimit::RateLimit) does. A clone is the same set of limits, and so
 /// is every layer made of it.
 pub struct KeyedRateLimit<K, F = (), C = One> {
-    shared: Arc<Shared<K>>,
+    shared: Handles<Shared<K>>,
     key: F,
     cost: C,
 }
@@ -54,7 +54,7 @@ impl<K> Paces<K> {
 }
 
 impl<K, F, C> KeyedRateLimit<K, F, C> {
-    pub(crate) fn new(shared: Arc<Shared<K>>, key: F, cost: C) -> Self {
+    pub(crate) fn new(shared: Handles<Shared<K>>, key: F, cost: C) -> Self {
         Self { shared, key, cost }
     }
 
@@ -168,14 +168,23 @@ impl<K: Hash + Eq, F, C> KeyedRateLimit<K, F, C> {
 }
 
 impl<K: Hash + Eq + Clone> Shared<K> {
+    #[expect(clippy::inline_always, reason = "as `admit`, which is little else")]
+    #[inline(always)]
     fn take(&self, key: K, cost: u32, now: &mut Now) -> Result<Taken<K>, Rejected> {
         if cost == 0 {
             return Ok(Taken::Nothing);
         }
         // The user's code, and so before any lock is taken.
-        let pace = self.pace.of(Some(&key));
+        let own;
+        let pace = match &self.pace {
+            Paces::Same(pace) => pace,
+            Paces::By(pace) => {
+                own = pace(Some(&key));
+                &own
+            }
+        };
         let nanos = pace.cost(cost).map_err(|why| self.refused(why))?;
-        let (granted, changes) = self.rates.admit(key, &pace, nanos, now.get());
+        let (granted, changes) = self.rates.admit(key, pace, nanos, now.get());
         self.common.telemetry.changed(changes);
         match granted {
             Ok(grant) => Ok(Taken::OfKey(grant)),
@@ -194,6 +203,8 @@ impl<K: Hash + Eq + Clone> Shared<K> {
         }
     }
 
+    #[cold]
+    #[inline(never)]
     fn refused(&self, why: Refusal) -> Rejected {
         self.calls.rejected.increment();
         let delay = match why {
@@ -214,12 +225,17 @@ where
     /// `None` for a request without a key.
     type Permit = Option<KeyedRateLimitPermit<K>>;
 
+    #[expect(
+        clippy::inline_always,
+        reason = "a permit that is built where it stays need not be copied: with one hot key, 105 → 80 ns"
+    )]
+    #[inline(always)]
     fn admit(&self, req: &Req, now: &mut Now) -> Result<Self::Permit, Rejected> {
         let Some(key) = (self.key)(req) else {
             return self.shared.common.without_key();
         };
         let taken = self.shared.take(key, self.cost.cost(req), now)?;
-        Ok(Some(KeyedRateLimitPermit::new(self.shared.clone(), taken)))
+        Ok(Some(KeyedRateLimitPermit::new(self.shared.handle(), taken)))
     }
 }
 

@@ -1,10 +1,10 @@
 use crate::RateLimit;
-use resilience_core::{Forget, Now, sync::is_unshared};
+use resilience_core::{Forget, Now};
 
 /// A limit is fresh while its whole burst is available, no call that it has admitted is under way, and there is no
 /// other handle on it.
 impl<C> Forget for RateLimit<C> {
     fn is_fresh(&self, now: &mut Now) -> bool {
-        is_unshared(&self.shared) && self.available(now.get()) == self.quota().burst_size()
+        self.shared.is_unshared() && self.available(now.get()) == self.quota().burst_size()
     }
 }

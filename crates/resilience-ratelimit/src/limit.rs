@@ -1,11 +1,12 @@
 use crate::{
     Cost, CostBy, One, Quota, RateLimitConfig, RateLimitPermit, RateLimitQueue,
     RateLimitQueueConfig,
-    machine::{Gcra, Refusal},
+    machine::{Gcra, Grant, Refusal},
     telemetry::{self, Telemetry},
 };
 use resilience_core::{
-    ConfigError, Gate, GuardLayer, Line, Name, Now, Policy, Reason, Rejected, Timestamp, sync::Arc,
+    ConfigError, Gate, GuardLayer, Line, Name, Now, Policy, Reason, Rejected, Timestamp,
+    sync::Handles,
 };
 use std::{fmt, time::Duration};
 
@@ -19,7 +20,7 @@ pub type RateLimitLayer<C = One> = GuardLayer<RateLimit<C>>;
 /// A clone is the same limit, and so is every layer made of it, whatever requests cost there, waiting or not.
 #[derive(Clone)]
 pub struct RateLimit<C = One> {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Handles<Shared>,
     pub(crate) cost: C,
 }
 
@@ -134,27 +135,34 @@ impl<C> RateLimit<C> {
     pub fn bind_recorder(&self, recorder: &dyn metrics::Recorder) {
         self.shared.telemetry.bind(recorder);
     }
+
+    /// Takes what a call costs. Does not count a refusal, since a caller may still wait for its turn.
+    #[expect(clippy::inline_always, reason = "as `admit`, which is little else")]
+    #[inline(always)]
+    pub(crate) fn take(&self, cost: u32, now: &mut Now) -> Result<RateLimitPermit, Refusal> {
+        let shared = &self.shared;
+        let grant = match cost {
+            0 => Grant::FREE,
+            cost => shared.gcra.admit(cost, now.get())?,
+        };
+        if shared.gcra.has_spent(&grant) {
+            shared.spent();
+        }
+        Ok(RateLimitPermit::new(shared.handle(), grant))
+    }
 }
 
 impl Shared {
-    /// Takes what a call costs. Does not count a refusal, since a caller may still wait for its turn.
-    pub(crate) fn admit(
-        self: &Arc<Self>,
-        cost: u32,
-        now: &mut Now,
-    ) -> Result<RateLimitPermit, Refusal> {
-        if cost == 0 {
-            return Ok(RateLimitPermit::new(self.clone(), None));
-        }
-        let now = now.get();
-        let grant = self.gcra.admit(cost, now)?;
-        if self.gcra.is_spent(now) {
-            self.spent.release();
-        }
-        Ok(RateLimitPermit::new(self.clone(), Some(grant)))
+    /// Nothing is available any more.
+    #[cold]
+    #[inline(never)]
+    fn spent(&self) {
+        self.spent.release();
     }
 
     /// A refusal that is known to end after `retry_after`, or not known to end.
+    #[cold]
+    #[inline(never)]
     pub(crate) fn reject(&self, retry_after: Option<Duration>) -> Rejected {
         self.telemetry.rejected.increment();
         Rejected::new(Reason::Rate, self.name.clone()).retry_after(retry_after)
@@ -179,9 +187,13 @@ impl Refusal {
 impl<Req: ?Sized, C: Cost<Req>> Policy<Req> for RateLimit<C> {
     type Permit = RateLimitPermit;
 
+    #[expect(
+        clippy::inline_always,
+        reason = "a permit that is built where it stays need not be copied: 70 → 67 ns"
+    )]
+    #[inline(always)]
     fn admit(&self, req: &Req, now: &mut Now) -> Result<RateLimitPermit, Rejected> {
-        self.shared
-            .admit(self.cost.cost(req), now)
+        self.take(self.cost.cost(req), now)
             .map_err(|why| self.shared.reject(why.retry_after()))
     }
 
@@ -231,7 +243,7 @@ impl RateLimitBuilder {
             return Err(ConfigError::new("quota", format_args!("not set"), expected));
         };
         Ok(RateLimit {
-            shared: Arc::new(Shared {
+            shared: Handles::new(Shared {
                 gcra: Gcra::new(quota)?,
                 line: Line::new(),
                 spent: Gate::new(),

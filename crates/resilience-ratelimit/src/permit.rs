@@ -1,18 +1,18 @@
 use crate::{limit::Shared, machine::Grant};
-use resilience_core::{Now, Outcome, Permit, sync::Arc};
+use resilience_core::{Now, Outcome, Permit, clock, sync::Handle};
 use std::fmt;
 
 /// The right to make one call. What it has cost stays spent, unless it is reverted: the call was never made.
 #[must_use = "dropping it keeps what it has cost"]
 pub struct RateLimitPermit {
-    shared: Arc<Shared>,
-    /// What the call has taken; `None` if it cost nothing.
-    grant: Option<Grant>,
+    shared: Handle<Shared>,
+    grant: Grant,
     reverted: bool,
 }
 
 impl RateLimitPermit {
-    pub(crate) fn new(shared: Arc<Shared>, grant: Option<Grant>) -> Self {
+    #[inline]
+    pub(crate) fn new(shared: Handle<Shared>, grant: Grant) -> Self {
         Self {
             shared,
             grant,
@@ -22,13 +22,15 @@ impl RateLimitPermit {
 }
 
 impl Permit for RateLimitPermit {
+    #[inline]
     fn finish(self, _: Outcome, _: &mut Now) {}
 
-    fn revert(mut self, _: &mut Now) {
+    fn revert(mut self, now: &mut Now) {
         self.reverted = true;
-        if let Some(grant) = self.grant.take()
-            && self.shared.gcra.give_back(grant)
-        {
+        let grant = std::mem::replace(&mut self.grant, Grant::FREE);
+        // `now` may be the time of the admission, and others may have come since.
+        let present = || clock::now().max(now.get());
+        if self.shared.gcra.give_back(grant, present) {
             // The turn of whoever comes next may be earlier now.
             self.shared.line.wake_head();
         }
@@ -36,6 +38,7 @@ impl Permit for RateLimitPermit {
 }
 
 impl Drop for RateLimitPermit {
+    #[inline]
     fn drop(&mut self) {
         // Counted only now, since a counter cannot take back what is reverted.
         if !self.reverted {

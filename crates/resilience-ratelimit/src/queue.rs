@@ -3,7 +3,8 @@ use crate::{
 };
 use resilience_core::{
     Ahead, ConfigError, Deadline, Gate, Now, Place, Policy, Queue, QueueLayer, Reason, Rejected,
-    Timestamp, Turn, config, sync::Arc,
+    Timestamp, Turn, config,
+    sync::{Handle, Handles},
 };
 use std::{fmt, task::Context, time::Duration};
 
@@ -55,7 +56,7 @@ impl<C> RateLimitQueue<C> {
         &self.limit
     }
 
-    fn shared(&self) -> &Arc<Shared> {
+    fn shared(&self) -> &Handles<Shared> {
         &self.limit.shared
     }
 
@@ -124,7 +125,7 @@ impl<Req: ?Sized, C: Cost<Req>> Policy<Req> for RateLimitQueue<C> {
         let shared = self.shared();
         let ahead = shared.line.ahead();
         if ahead.callers == 0 || cost == 0 {
-            let admitted = shared.admit(cost, now);
+            let admitted = self.limit.take(cost, now);
             return admitted.map_err(|why| shared.reject(why.retry_after()));
         }
         let wait = shared.gcra.wait(ahead.cost, cost, now.get());
@@ -184,7 +185,7 @@ impl<Req: ?Sized, C: Cost<Req>> Queue<Req> for RateLimitQueue<C> {
             ticket.waits(shared);
             return Turn::Wait(None);
         }
-        match shared.admit(ticket.cost, now) {
+        match self.limit.take(ticket.cost, now) {
             Ok(permit) => {
                 ticket.leave();
                 Turn::Admitted(permit)
@@ -244,7 +245,7 @@ impl Ticket {
                 .is_none_or(|deadline| at < deadline.timestamp())
     }
 
-    fn waits(&mut self, shared: &Arc<Shared>) {
+    fn waits(&mut self, shared: &Handles<Shared>) {
         self.waiting.get_or_insert_with(|| Waiting::new(shared));
     }
 
@@ -258,15 +259,15 @@ impl Ticket {
 
 /// One caller in the gauge of those who wait.
 struct Waiting {
-    shared: Arc<Shared>,
+    shared: Handle<Shared>,
     abandoned: bool,
 }
 
 impl Waiting {
-    fn new(shared: &Arc<Shared>) -> Self {
+    fn new(shared: &Handles<Shared>) -> Self {
         shared.telemetry.waiting.increment();
         Self {
-            shared: shared.clone(),
+            shared: shared.handle(),
             abandoned: true,
         }
     }

@@ -7,7 +7,7 @@ use crate::{
 use resilience_core::{
     ConfigError, Forget, Gate, GuardLayer, Name, Now, Outcome, Permit, Policy, Reason, Rejected,
     Timestamp,
-    sync::{Arc, is_unshared},
+    sync::{Handle, Handles},
 };
 use std::fmt;
 
@@ -20,7 +20,7 @@ pub type SlidingRateLimitLayer<C = One> = GuardLayer<SlidingRateLimit<C>>;
 /// requests cost there.
 #[derive(Clone)]
 pub struct SlidingRateLimit<C = One> {
-    shared: Arc<Shared>,
+    shared: Handles<Shared>,
     cost: C,
 }
 
@@ -115,7 +115,7 @@ impl<Req: ?Sized, C: Cost<Req>> Policy<Req> for SlidingRateLimit<C> {
             shared.spent.release();
         }
         Ok(SlidingRateLimitPermit {
-            shared: shared.clone(),
+            shared: shared.handle(),
             grant,
             reverted: false,
         })
@@ -141,7 +141,7 @@ impl Shared {
 /// other handle on it.
 impl<C> Forget for SlidingRateLimit<C> {
     fn is_fresh(&self, now: &mut Now) -> bool {
-        is_unshared(&self.shared) && self.available(now.get()) == self.quota().n()
+        self.shared.is_unshared() && self.available(now.get()) == self.quota().n()
     }
 }
 
@@ -196,7 +196,7 @@ impl SlidingRateLimitBuilder {
             return Err(ConfigError::new("quota", format_args!("not set"), expected));
         };
         Ok(SlidingRateLimit {
-            shared: Arc::new(Shared {
+            shared: Handles::new(Shared {
                 window: SlidingWindow::new(quota, self.config.buckets)?,
                 spent: Gate::new(),
                 telemetry: Telemetry::new(&self.name),
@@ -210,7 +210,7 @@ impl SlidingRateLimitBuilder {
 /// The right to make one call. What it has cost stays spent, unless it is reverted: the call was never made.
 #[must_use = "dropping it keeps what it has cost"]
 pub struct SlidingRateLimitPermit {
-    shared: Arc<Shared>,
+    shared: Handle<Shared>,
     /// What the call has taken; `None` if it cost nothing.
     grant: Option<SlidingGrant>,
     reverted: bool,

@@ -5,7 +5,7 @@ use super::{
 use hashbrown::hash_table::Entry;
 use resilience_core::{
     ConfigError, Timestamp, config,
-    sync::{AtomicUsize, Mutex, MutexGuard, Ordering, lock},
+    sync::{AtomicUsize, Mutex, MutexGuard, Ordering, Padded, lock},
 };
 use std::{
     borrow::Borrow,
@@ -19,7 +19,7 @@ const TRIES: usize = 4;
 
 /// A map with a hard cap, which forgets what may be forgotten.
 ///
-/// There is no task that cleans up, and no call looks at all keys: each new key, and every eighth question for a known
+/// There is no task that cleans up, and no call looks at all keys: each new key, and every 64th question for a known
 /// one, looks at the next eight places of the next shard and drops what [may go](Value::may_go). When the map is
 /// full, a new key looks at up to four times as many, and gets the place of one that may go, if one was found. A
 /// process without calls keeps what it has, unless it [sweeps](Self::sweep) by hand.
@@ -28,7 +28,7 @@ const TRIES: usize = 4;
 /// `Eq`, `Hash` and `Clone` of the key and [`Value::may_go`] run under it. The hash is keyed with a random number, so
 /// that clients cannot choose keys that collide.
 pub struct Map<K, V, S = RandomState> {
-    shards: Box<[Mutex<Shard<K, V>>]>,
+    shards: Box<[Locked<K, V>]>,
     hasher: S,
     max_keys: usize,
     idle: Duration,
@@ -37,6 +37,9 @@ pub struct Map<K, V, S = RandomState> {
     /// The shard that is swept next.
     hand: AtomicUsize,
 }
+
+/// On lines of its own: threads that use two neighbours at once would wait for one another.
+type Locked<K, V> = Padded<Mutex<Shard<K, V>>>;
 
 impl<K, V> Map<K, V> {
     /// The highest cap: 100,000,000 keys.
@@ -57,7 +60,7 @@ impl<K, V, S> Map<K, V, S> {
         let shards = (max_keys / 64).clamp(1, 64).max(max_keys / 16_384);
         Ok(Self {
             shards: (0..shards.next_power_of_two())
-                .map(|_| Mutex::new(Shard::default()))
+                .map(|_| Padded(Mutex::new(Shard::default())))
                 .collect(),
             hasher,
             max_keys,
@@ -124,6 +127,7 @@ impl<K: Hash + Eq, V: Value, S: BuildHasher> Map<K, V, S> {
     }
 
     /// Runs `step` on what is kept for `key`, under the lock; `None` without it. And how many keys were dropped.
+    #[inline]
     pub fn with<Q, T>(
         &self,
         hash: u64,
@@ -224,7 +228,7 @@ impl<K: Hash + Eq, V: Value, S: BuildHasher> Map<K, V, S> {
 
     /// Looks at all keys, and drops those that may go; how many. Each lock is held for a few of them at a time.
     pub fn sweep(&self, now: Timestamp) -> usize {
-        let sweep_shard = |shard: &Mutex<Shard<K, V>>| {
+        let sweep_shard = |shard: &Locked<K, V>| {
             let batches = lock(shard).places().div_ceil(BATCH);
             (0..batches)
                 .map(|_| self.look_at(shard, now, false))

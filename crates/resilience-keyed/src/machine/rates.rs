@@ -31,7 +31,6 @@ pub struct Rates<K, S = RandomState> {
 #[must_use = "an admitted call that is not made has to be given back"]
 pub struct Grant<K> {
     key: K,
-    hash: u64,
     at: Timestamp,
     cost: u64,
     removals: u64,
@@ -43,6 +42,9 @@ impl<K> Grant<K> {
         self.at
     }
 }
+
+/// When a call was admitted, and after how many removals; or why it is refused.
+type Decided = Result<(Timestamp, u64), Refusal>;
 
 /// Why a call is not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -96,35 +98,47 @@ impl<K: Hash + Eq, S: BuildHasher> Rates<K, S> {
         K: Clone,
     {
         let hash = self.map.hash(&key);
-        let decide = |word: &mut Word, moment: Moment| {
+        let decide = |word: &mut Word, moment: Moment| -> Decided {
             word.0 = pace.admit(word.0, cost, moment.now)?;
-            Ok(moment)
+            Ok((moment.now, moment.removals))
         };
-        let mut changes = Changes::default();
         let (known, dropped) = self.map.with(hash, &key, now, decide);
-        changes.dropped = dropped;
-        let decided: Result<Moment, Refusal> = if let Some(decided) = known {
-            decided
-        } else {
-            let (room, dropped) = self.map.room(now);
-            changes.dropped += dropped;
-            let Some(room) = room else {
-                return (Err(NotAdmitted::NoRoom), changes);
-            };
-            let (decided, added) = self
-                .map
-                .insert(room, hash, key.clone(), Word(0), now, decide);
-            changes.added = added;
-            decided
+        let mut changes = Changes {
+            added: false,
+            dropped,
         };
-        let grant = decided.map(|moment| Grant {
+        let decided = match known {
+            Some(decided) => decided.map_err(NotAdmitted::Refused),
+            None => self.admit_new(hash, &key, now, decide, &mut changes),
+        };
+        let grant = decided.map(|(at, removals)| Grant {
             key,
-            hash,
-            at: moment.now,
+            at,
             cost,
-            removals: moment.removals,
+            removals,
         });
-        (grant.map_err(NotAdmitted::Refused), changes)
+        (grant, changes)
+    }
+
+    #[cold]
+    fn admit_new(
+        &self,
+        hash: u64,
+        key: &K,
+        now: Timestamp,
+        decide: impl FnOnce(&mut Word, Moment) -> Decided,
+        changes: &mut Changes,
+    ) -> Result<(Timestamp, u64), NotAdmitted>
+    where
+        K: Clone,
+    {
+        let (room, dropped) = self.map.room(now);
+        changes.dropped += dropped;
+        let room = room.ok_or(NotAdmitted::NoRoom)?;
+        let (key, word) = (key.clone(), Word(0));
+        let (decided, added) = self.map.insert(room, hash, key, word, now, decide);
+        changes.added = added;
+        decided.map_err(NotAdmitted::Refused)
     }
 
     /// Undoes an admission whose call was not made. Whether anything came back.
@@ -141,7 +155,7 @@ impl<K: Hash + Eq, S: BuildHasher> Rates<K, S> {
             word.0 = give_back(word.0, grant.cost, grant.at, moment.latest)?;
             Some(())
         };
-        let came_back = self.map.peek(grant.hash, &grant.key, back);
+        let came_back = self.map.peek(self.map.hash(&grant.key), &grant.key, back);
         came_back.flatten().is_some()
     }
 

@@ -7,6 +7,9 @@ use std::{borrow::Borrow, time::Duration};
 
 /// How many places of a table one sweep looks at.
 pub(super) const BATCH: usize = 8;
+/// How many questions for keys that are there go by between two sweeps. They do not make the map larger; and a sweep of
+/// another shard, whose places are in no cache, costs as much as a few questions.
+const QUESTIONS: usize = 64;
 
 /// What a [`Map`](super::Map) keeps for each key.
 pub trait Value {
@@ -72,7 +75,7 @@ impl<K, V> Shard<K, V> {
     /// Counts one more question; whether it is time for a sweep.
     pub(super) fn asked(&mut self) -> bool {
         self.asked = self.asked.wrapping_add(1);
-        self.asked.is_multiple_of(BATCH)
+        self.asked.is_multiple_of(QUESTIONS)
     }
 
     /// Begins a use at `now`.

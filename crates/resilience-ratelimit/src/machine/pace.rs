@@ -1,5 +1,5 @@
 use super::{Quota, Refusal};
-use resilience_core::{ConfigError, Timestamp, nanos};
+use resilience_core::{ConfigError, Timestamp};
 use std::time::Duration;
 
 /// A [`Quota`] that has been checked, and the decisions of GCRA over a bare word.
@@ -52,14 +52,16 @@ impl Pace {
     }
 
     /// What a call of this cost adds to the word, in nanoseconds; refused if it is more than a burst.
+    #[inline]
     pub fn cost(&self, cost: u32) -> Result<u64, Refusal> {
-        if cost > self.quota.burst_size() {
-            return Err(Refusal::Never);
+        match u64::from(cost).checked_mul(self.interval) {
+            Some(nanos) if nanos <= self.capacity => Ok(nanos),
+            _ => Err(Refusal::Never),
         }
-        Ok(u64::from(cost) * self.interval)
     }
 
     /// The decision: where the word goes with a call that adds `cost` nanoseconds, or how long it takes until it can.
+    #[inline]
     pub fn admit(&self, word: u64, cost: u64, now: Timestamp) -> Result<u64, Refusal> {
         let now = now.as_nanos();
         // At the end of time nothing flows in any more.
@@ -72,8 +74,9 @@ impl Pace {
     }
 
     /// Nanoseconds that may still be added to the word now.
+    #[inline]
     pub fn room(&self, word: u64, now: Timestamp) -> u64 {
-        let ahead = nanos(Timestamp::from_nanos(word) - now);
+        let ahead = word.saturating_sub(now.as_nanos());
         self.capacity.saturating_sub(ahead)
     }
 
@@ -83,6 +86,7 @@ impl Pace {
     }
 
     /// Whether nothing that costs anything would be admitted now.
+    #[inline]
     pub fn is_spent(&self, word: u64, now: Timestamp) -> bool {
         self.room(word, now) < self.interval
     }
@@ -117,7 +121,8 @@ impl Pace {
 /// begun when this one did. So that much is kept, and the calls that were really made stay within the quota as if
 /// the others had never been admitted.
 pub fn give_back(word: u64, cost: u64, at: Timestamp, latest: Timestamp) -> Option<u64> {
-    match cost.saturating_sub(nanos(latest - at)) {
+    let passed = latest.as_nanos().saturating_sub(at.as_nanos());
+    match cost.saturating_sub(passed) {
         0 => None,
         back => Some(word.saturating_sub(back)),
     }
