@@ -1,12 +1,15 @@
 use crate::{
-    BreakerBuilder, BreakerConfig, BreakerPermit, Snapshot, State, Transition, builder::Hook,
-    machine::Machine, telemetry::Telemetry,
+    BreakerBuilder, BreakerConfig, BreakerPermit, Snapshot, State, Transition,
+    builder::Hook,
+    machine::{Machine, Refused},
+    telemetry::Telemetry,
 };
-use resilience_core::{ConfigError, Gate, GuardLayer, Name, Now, Policy, Reason, Rejected};
+use resilience_core::{
+    ConfigError, Gate, GuardLayer, Name, Now, Policy, Reason, Rejected, sync::Handles,
+};
 use std::{
     fmt,
     panic::{AssertUnwindSafe, catch_unwind},
-    sync::Arc,
 };
 
 /// A Tower layer that fails fast while a breaker is not closed.
@@ -21,7 +24,7 @@ pub type BreakerLayer = GuardLayer<Breaker>;
 /// to steer it ([`force_open`](Self::force_open), [`reset`](Self::reset)) while layers use the others. As a
 /// [`Policy`] it may stand in a tuple with others: what they refuse leaves no trace here.
 #[derive(Clone)]
-pub struct Breaker(pub(crate) Arc<Shared>);
+pub struct Breaker(pub(crate) Handles<Shared>);
 
 pub(crate) struct Shared {
     name: Name,
@@ -93,7 +96,7 @@ impl Breaker {
 impl BreakerBuilder {
     /// The breaker, or what is wrong with its configuration.
     pub fn build(self) -> Result<Breaker, ConfigError> {
-        Ok(Breaker(Arc::new(Shared {
+        Ok(Breaker(Handles::new(Shared {
             machine: self.machine()?,
             gate: Gate::new(),
             telemetry: Telemetry::new(&self.name),
@@ -104,9 +107,22 @@ impl BreakerBuilder {
 }
 
 impl Shared {
+    #[cold]
+    fn refuse(&self, refused: Refused) -> Rejected {
+        self.telemetry.refused(&self.machine);
+        Rejected::new(Reason::Open, self.name.clone()).retry_after(refused.retry_after)
+    }
+
     /// Tells those who wait, the telemetry and the user. No lock is held here, and no permit is in danger.
+    #[inline]
     pub(crate) fn announce(&self, transition: Option<Transition>) {
-        let Some(transition) = transition else { return };
+        if let Some(transition) = transition {
+            self.announce_one(transition);
+        }
+    }
+
+    #[cold]
+    fn announce_one(&self, transition: Transition) {
         if transition.to.refuses() {
             self.gate.release();
         }
@@ -123,19 +139,15 @@ impl Shared {
 impl<Req: ?Sized> Policy<Req> for Breaker {
     type Permit = BreakerPermit;
 
+    #[inline]
     fn admit(&self, _: &Req, now: &mut Now) -> Result<BreakerPermit, Rejected> {
-        let shared = &self.0;
-        let admission = shared.machine.admit(now);
-        let answer = match admission.ticket {
-            Ok(ticket) => Ok(BreakerPermit::new(shared.clone(), ticket)),
-            Err(refused) => {
-                shared.telemetry.refused(&shared.machine);
-                let why = Rejected::new(Reason::Open, shared.name.clone());
-                Err(why.retry_after(refused.retry_after))
-            }
-        };
-        shared.announce(admission.transition);
-        answer
+        let admission = self.0.machine.admit(now);
+        // Before anybody is told of the transition: should the user's hook panic, the ticket comes back.
+        let permit = admission
+            .ticket
+            .map(|ticket| BreakerPermit::new(self.0.handle(), ticket));
+        self.0.announce(admission.transition);
+        permit.map_err(|refused| self.0.refuse(refused))
     }
 
     fn refusing(&self, _: &mut Now) -> bool {

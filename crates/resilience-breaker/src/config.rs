@@ -50,6 +50,8 @@ resilience_core::config! {
         pub probe_limit: Duration as "resilience_core::config::humane" = Duration::from_secs(5),
         /// See [`abandoned`](crate::BreakerBuilder::abandoned).
         pub abandoned: Abandoned = Abandoned::ExtendsRun,
+        /// See [`success_batch`](crate::BreakerBuilder::success_batch).
+        pub success_batch: u32 = 64,
     }
 }
 

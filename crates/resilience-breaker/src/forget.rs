@@ -1,5 +1,5 @@
 use crate::{Breaker, State};
-use resilience_core::{Forget, Now, sync::is_unshared};
+use resilience_core::{Forget, Now};
 
 /// A breaker is fresh while it is closed, has no calls in flight and remembers none: nothing in the window, and no run of
 /// failures. Only a time window empties itself; a run ends with a success.
@@ -15,6 +15,6 @@ impl Forget for Breaker {
     }
 
     fn is_at_rest(&self, _: &mut Now) -> bool {
-        is_unshared(&self.0) && self.state() == State::Closed
+        self.0.is_unshared() && self.state() == State::Closed
     }
 }

@@ -68,8 +68,8 @@
 //!
 //! - **Success and failure** are what the layer's classification says: by default every error is a failure. HTTP
 //!   status and gRPC status are classified by `resilience-http`. Outcomes that say nothing about the dependency
-//!   are not counted: ignored ones, and refusals of the family's own layers. A success may be the record that
-//!   opens the breaker, when it is the one that makes the window large enough.
+//!   are not counted: ignored ones, and refusals of the family's own layers. The rates are judged at every failure, and
+//!   whenever successes are dated: so a success may be what opens the breaker, when it makes the window large enough.
 //! - **Slow calls**, where configured, are those whose head comes late; what a body takes does not count.
 //! - **Abandoned calls** were dropped before the head of their response, for example by an outer timeout. They
 //!   extend the run of failures, and are left out of the window, so that a dependency which hangs is noticed
@@ -105,9 +105,11 @@
 //!
 //! # Cost
 //!
-//! A closed breaker admits with one atomic load, and records an outcome under a short lock. No allocation. The
-//! clock is read when an outcome is recorded for a time window, at failures where the run of failures needs a
-//! spread, and at admissions only if the duration of calls matters.
+//! No allocation. A closed breaker admits with one atomic load, and an open one refuses with two and a look at the
+//! clock. A success is counted where its thread alone writes, without a lock and without the clock
+//! ([`success_batch`](BreakerBuilder::success_batch) says how it is dated); what else a call brings is recorded under a
+//! short lock, and so is every success in a count window, or where slow calls are watched. At failures, the clock is read
+//! for a time window, and where the run of failures needs a spread; at admissions only if the duration of calls matters.
 //!
 //! # Sources
 //!

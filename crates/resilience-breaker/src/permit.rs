@@ -2,21 +2,21 @@ use crate::{
     breaker::Shared,
     machine::{Ended, Ticket},
 };
-use resilience_core::{Now, Outcome, Permit};
-use std::{fmt, sync::Arc};
+use resilience_core::{Now, Outcome, Permit, sync::Handle};
+use std::fmt;
 
 /// The right to make one call that a [`Breaker`](crate::Breaker) has granted.
 ///
 /// Dropped before the head of the response, it is an abandoned call; dropped after a head without a verdict, an
 /// ignored one.
 pub struct BreakerPermit {
-    shared: Arc<Shared>,
+    shared: Handle<Shared>,
     /// Taken when the call's outcome is recorded, which may be before the permit ends.
     ticket: Option<Ticket>,
 }
 
 impl BreakerPermit {
-    pub(crate) fn new(shared: Arc<Shared>, ticket: Ticket) -> Self {
+    pub(crate) fn new(shared: Handle<Shared>, ticket: Ticket) -> Self {
         Self {
             shared,
             ticket: Some(ticket),

@@ -144,6 +144,8 @@ fn every_setting_says_what_is_wrong_with_it() {
         ("abandoned", "31622400s", |b| {
             b.abandoned(Abandoned::FailureAfter(LONG))
         }),
+        ("success_batch", "0", |b| b.success_batch(0)),
+        ("success_batch", "1001", |b| b.success_batch(1_001)),
     ];
     for &(field, value, set) in table {
         let error = set(BreakerBuilder::new("bad"))

@@ -233,3 +233,73 @@ fn a_late_probe_does_not_speak_for_a_later_one() {
         machine.revert(current);
     });
 }
+
+/// Successes are counted beside the lock, each thread's at a place of its own: none is lost, and none counted twice,
+/// whoever takes the lock meanwhile.
+#[test]
+fn no_success_is_lost_between_the_places() {
+    explore(|| {
+        let builder = BreakerBuilder::new("loom").consecutive_failures(None);
+        let machine = Arc::new(builder.machine().unwrap());
+        let succeed = |machine: &Machine| {
+            let ticket = machine.admit(&mut now(0)).ticket.unwrap();
+            let ended = machine.finish(ticket, Outcome::Success, &mut now(0));
+            assert_eq!(ended.transition, None);
+        };
+        // The first of each place takes the lock.
+        succeed(&machine);
+        let others = machine.clone();
+        let other = thread::spawn(move || (0..2).for_each(|_| succeed(&others)));
+        succeed(&machine);
+        machine.snapshot(now(0).get());
+        let ticket = machine.admit(&mut now(0)).ticket.unwrap();
+        machine.finish(ticket, Outcome::TRANSIENT, &mut now(0));
+        other.join().unwrap();
+        let snapshot = machine.snapshot(now(0).get());
+        assert_eq!((snapshot.calls, snapshot.failures), (5, 1));
+    });
+}
+
+/// A success that races a reset comes before it, and is forgotten, or after it, and is late.
+#[test]
+fn a_success_of_an_earlier_epoch_is_never_counted() {
+    explore(|| {
+        let builder = BreakerBuilder::new("loom").consecutive_failures(None);
+        let machine = Arc::new(builder.machine().unwrap());
+        let tickets = [0, 1, 2].map(|_| machine.admit(&mut now(0)).ticket.unwrap());
+        let [first, second, third] = tickets;
+        machine.finish(first, Outcome::Success, &mut now(0));
+        let other = machine.clone();
+        let other = thread::spawn(move || {
+            other.finish(second, Outcome::Success, &mut now(0));
+        });
+        machine.reset();
+        machine.finish(third, Outcome::Success, &mut now(0));
+        other.join().unwrap();
+        assert_eq!(machine.snapshot(now(0).get()).calls, 0);
+    });
+}
+
+/// A success ends the run of failures that were recorded before it.
+#[test]
+fn a_success_after_a_failure_ends_the_run() {
+    explore(|| {
+        let builder = touchy().consecutive_failures(3);
+        let machine = Arc::new(builder.machine().unwrap());
+        let fail = |machine: &Machine| {
+            let ticket = machine.admit(&mut now(0)).ticket.unwrap();
+            machine.finish(ticket, Outcome::TRANSIENT, &mut now(0));
+        };
+        let other = machine.clone();
+        let other = thread::spawn(move || fail(&other));
+        fail(&machine);
+        let ticket = machine.admit(&mut now(0)).ticket.unwrap();
+        machine.finish(ticket, Outcome::Success, &mut now(0));
+        let own = machine.snapshot(now(0).get()).consecutive_failures;
+        assert!(own <= 1, "{own} in a row");
+        other.join().unwrap();
+        let ticket = machine.admit(&mut now(0)).ticket.unwrap();
+        machine.finish(ticket, Outcome::Success, &mut now(0));
+        assert_eq!(machine.snapshot(now(0).get()).consecutive_failures, 0);
+    });
+}

@@ -38,6 +38,8 @@ struct Config {
     probes: usize,
     judge: Judge,
     abandoned: Abandoned,
+    /// One, where the model is exact: it dates every success when it comes.
+    success_batch: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -66,7 +68,8 @@ impl Config {
             .open_jitter(0.0)
             .probes(self.probes)
             .probe_limit(millis(LIMIT))
-            .abandoned(self.abandoned);
+            .abandoned(self.abandoned)
+            .success_batch(self.success_batch);
         if let Some((_, spread)) = self.run {
             builder = builder.minimum_spread(millis(spread));
         }
@@ -446,6 +449,7 @@ fn configs() -> impl Strategy<Value = Config> {
                     probes,
                     judge: if rates { judge } else { Judge::InARow(2) },
                     abandoned,
+                    success_batch: 1,
                 }
             },
         )
@@ -589,6 +593,48 @@ proptest! {
             step(&op, &machine, &mut model, &mut calls)?;
             step(&op, &disturbed, &mut other, &mut others)?;
             compare(&disturbed, &model)?;
+        }
+    }
+
+    /// Dated later, successes are all still counted, and at most a batch of them is not where it belongs. Failures are.
+    #[test]
+    fn successes_dated_later_are_in_the_window_but_for_a_batch(
+        batch in 1..100_u32,
+        width in 10..60_u64,
+        buckets in 2..6_u64,
+        steps in vec((0..40_u64, 0..30_usize, any::<bool>(), any::<bool>()), 1..60),
+    ) {
+        let config = Config {
+            window: Window::Time { width, buckets, covered: 0 },
+            // As good as never, and yet there is a window.
+            failure_rate: Some(1.0),
+            slow_rate: None,
+            minimum_calls: 1_000_000,
+            run: None,
+            probes: 1,
+            judge: Judge::InARow(1),
+            abandoned: Abandoned::Ignored,
+            success_batch: batch,
+        };
+        let machine = config.machine();
+        let mut model = Model::new(config);
+        for (pass, successes, fails, looks) in steps {
+            model.time += pass;
+            for index in 0..successes + usize::from(fails) {
+                let outcome = if index < successes { Outcome::Success } else { Outcome::TRANSIENT };
+                let call = model.admit().unwrap();
+                model.record(call, outcome.is_failure(), false);
+                let ticket = machine.admit(&mut now(model.time)).ticket.unwrap();
+                machine.finish(ticket, outcome, &mut now(model.time));
+            }
+            if looks {
+                let snapshot = machine.snapshot(at(model.time));
+                let window = model.window();
+                let off = snapshot.calls.abs_diff(window.len() as u64);
+                prop_assert!(off <= u64::from(batch), "{} is not {}", snapshot.calls, window.len());
+                let failures = window.iter().filter(|mark| mark.failure).count();
+                prop_assert_eq!(snapshot.failures, failures as u64);
+            }
         }
     }
 }

@@ -182,6 +182,7 @@ configs! {
             Just(Abandoned::Failure),
             durations().prop_map(Abandoned::FailureAfter),
         ],
+        success_batch: any::<u32>(),
     } => |config| {
         let builder = Breaker::builder("x").config(config).entropy(Entropy::seeded(7));
         builder.machine()?
@@ -425,7 +426,8 @@ fn documented_defaults_are_the_defaults() -> Result<(), BoxError> {
         probes = 1
         successes_to_close = 3
         probe_limit = '5s'
-        abandoned = 'extends_run'";
+        abandoned = 'extends_run'
+        success_batch = 64";
     let built = Breaker::builder("x").entropy(entropy()).machine()?;
     assert_eq!(build::<BreakerConfig>(breaker)?, format!("{built:?}"));
     let retry = "

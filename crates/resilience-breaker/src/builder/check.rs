@@ -42,6 +42,7 @@ impl BreakerConfig {
                 limit: config::duration("probe_limit", self.probe_limit)?,
             },
             abandoned: self.abandoned,
+            success_batch: config::count("success_batch", self.success_batch, 1, 1_000)?,
         })
     }
 

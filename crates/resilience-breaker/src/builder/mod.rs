@@ -24,6 +24,7 @@ use std::{fmt, time::Duration};
 /// | [`successes_to_close`](Self::successes_to_close) or [`judge_probes_after`](Self::judge_probes_after) | 3 in a row | 1 to 1,000,000 |
 /// | [`probe_limit`](Self::probe_limit) | 5 s | more than zero, at most 365 days |
 /// | [`abandoned`](Self::abandoned) | [`Abandoned::ExtendsRun`] | |
+/// | [`success_batch`](Self::success_batch) | 64 | 1 to 1,000 |
 ///
 /// Nothing is checked before the end: `build` and [`machine`](Self::machine) name the first setting that
 /// cannot be.
@@ -185,6 +186,19 @@ impl BreakerBuilder {
     /// What an abandoned call counts.
     pub fn abandoned(mut self, abandoned: Abandoned) -> Self {
         self.config.abandoned = abandoned;
+        self
+    }
+
+    /// How many successes of one thread are dated together, at most; 1 reads the clock for each.
+    ///
+    /// A success by itself opens nothing: it only has to be in the time window when a failure is judged. So successes are
+    /// counted, without a lock and without a look at the clock, and dated at the next failure, at a look at the figures, or
+    /// when a thread has counted a batch of them: as evenly spaced since the last time that was done. Thus at most a batch
+    /// for each core (of 32 at most) may be dated wrongly, and only while no call fails; the rate is judged at each of those
+    /// occasions. Without effect on a count window, or where [slow calls](Self::slow_call_duration) are watched: there every
+    /// success is recorded when it comes.
+    pub fn success_batch(mut self, successes: u32) -> Self {
+        self.config.success_batch = successes;
         self
     }
 

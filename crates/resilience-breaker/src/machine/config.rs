@@ -40,9 +40,21 @@ pub(crate) struct Config {
     pub(crate) opening: Opening,
     pub(crate) probing: Probing,
     pub(crate) abandoned: Abandoned,
+    /// So many successes of one thread are dated together, at most.
+    pub(crate) success_batch: u32,
 }
 
 impl Config {
+    /// Whether a closed breaker may date its successes later: the window goes by time, and does not ask how long calls took.
+    pub(crate) fn dates_later(&self) -> bool {
+        self.time_window() && self.rates.slow.is_none()
+    }
+
+    /// Whether a closed breaker has no use for successes, but that they end runs of failures.
+    pub(crate) fn has_no_window(&self) -> bool {
+        matches!(self.window, WindowKind::Off)
+    }
+
     /// Whether it matters how long a call takes.
     pub(crate) fn times_calls(&self) -> bool {
         self.rates.slow.is_some() || matches!(self.abandoned, Abandoned::FailureAfter(_))

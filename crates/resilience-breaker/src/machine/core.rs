@@ -1,7 +1,7 @@
 //! What the lock of a [`Machine`](super::Machine) protects: the state machine itself.
 
 use super::{
-    Admission, Refused, Ticket,
+    Admission, Refused, Ticket, Undated,
     config::{Config, Exceeded},
     probes::{Judgement, Probes},
     run::Run,
@@ -9,7 +9,7 @@ use super::{
     window::{Mark, Window},
 };
 use resilience_core::{Entropy, Timestamp};
-use std::time::Duration;
+use std::{num::NonZeroU64, time::Duration};
 
 #[derive(Debug)]
 pub(crate) struct Core {
@@ -17,6 +17,8 @@ pub(crate) struct Core {
     epoch: u64,
     phase: Phase,
     window: Window,
+    /// When successes were last dated; `None` before the first of this epoch.
+    dated: Option<Timestamp>,
     run: Run,
     openings: u32,
 }
@@ -57,6 +59,7 @@ impl Core {
             epoch: 0,
             phase: Phase::Closed,
             window: Window::new(config.window),
+            dated: None,
             run: Run::default(),
             openings: 0,
         }
@@ -65,7 +68,30 @@ impl Core {
     pub(crate) fn word(&self) -> Word {
         Word {
             state: self.phase.state(),
+            run: self.run.failures() > 0,
             epoch: self.epoch,
+        }
+    }
+
+    /// Until when everybody is refused; zero if not everybody is, or nobody knows.
+    pub(crate) fn open_until(&self) -> Timestamp {
+        match self.phase {
+            Phase::Open { until } => until,
+            _ => Timestamp::default(),
+        }
+    }
+
+    /// Puts the successes that have been counted into the window.
+    fn date(&mut self, undated: &Undated, at: Timestamp) {
+        let from = self.dated.unwrap_or(at);
+        self.window.push_good(undated.take(), from, at);
+        self.dated = Some(from.max(at));
+    }
+
+    /// Counting ends. What has been counted stays in the window for whoever looks at it.
+    pub(crate) fn stop_counting(&mut self, undated: &Undated) {
+        if let Some(dated) = self.dated {
+            self.date(undated, dated);
         }
     }
 
@@ -91,7 +117,13 @@ impl Core {
     }
 
     /// Records the end of a call that a closed breaker admitted. Says why to open, if that is to be done.
-    pub(crate) fn record(&mut self, said: Said, at: Timestamp, config: &Config) -> Option<Cause> {
+    pub(crate) fn record(
+        &mut self,
+        said: Said,
+        at: Timestamp,
+        config: &Config,
+        undated: Option<&Undated>,
+    ) -> Option<Cause> {
         let Phase::Closed = self.phase else {
             return None;
         };
@@ -103,6 +135,12 @@ impl Core {
                     self.run.extend(at);
                 } else {
                     self.run.end();
+                }
+                if let Some(undated) = undated {
+                    self.date(undated, at);
+                    if !mark.failure {
+                        undated.looked();
+                    }
                 }
                 self.window.push(mark, at);
             }
@@ -124,7 +162,7 @@ impl Core {
 
     pub(crate) fn probe_head(
         &mut self,
-        probe: u64,
+        probe: NonZeroU64,
         slow: bool,
         at: Timestamp,
         config: &Config,
@@ -137,7 +175,7 @@ impl Core {
 
     pub(crate) fn probe_end(
         &mut self,
-        probe: u64,
+        probe: NonZeroU64,
         said: Said,
         at: Timestamp,
         config: &Config,
@@ -157,7 +195,7 @@ impl Core {
     }
 
     /// Gives the place of a probe back.
-    pub(crate) fn probe_back(&mut self, probe: u64, config: &Config) {
+    pub(crate) fn probe_back(&mut self, probe: NonZeroU64, config: &Config) {
         if let Phase::HalfOpen(probes) = &mut self.phase {
             probes.end(probe, None, config);
         }
@@ -231,6 +269,7 @@ impl Core {
 
     fn close(&mut self, cause: Cause) -> Transition {
         self.window.clear();
+        self.dated = None;
         self.run.end();
         self.openings = 0;
         self.enter(Phase::Closed, cause)
@@ -245,7 +284,10 @@ impl Core {
         (transition.from != transition.to).then_some(transition)
     }
 
-    pub(crate) fn snapshot(&mut self, at: Timestamp) -> Snapshot {
+    pub(crate) fn snapshot(&mut self, at: Timestamp, undated: Option<&Undated>) -> Snapshot {
+        if let (Some(undated), Some(_)) = (undated, self.dated) {
+            self.date(undated, at);
+        }
         self.window.advance(at);
         let counts = self.window.counts();
         Snapshot {

@@ -33,6 +33,7 @@ mod probes;
 mod run;
 mod state;
 mod ticket;
+mod undated;
 mod window;
 
 pub use config::Abandoned;
@@ -44,6 +45,7 @@ use self::{
     core::{Core, Said},
     state::Word,
     ticket::Head,
+    undated::Undated,
     window::Mark,
 };
 use resilience_core::{
@@ -59,9 +61,16 @@ use resilience_core::{
 pub struct Machine {
     config: Config,
     entropy: Entropy,
+    /// Of the configuration, what each call asks for.
+    times_calls: bool,
+    has_no_window: bool,
     /// A copy of the state and epoch in `core`, written under its lock: what a call needs to be admitted by a
     /// closed breaker.
     word: AtomicU64,
+    /// A copy of the time until which an open breaker refuses everybody, written before the word.
+    open_until: AtomicU64,
+    /// Where successes are dated later.
+    undated: Option<Undated>,
     core: Mutex<Core>,
 }
 
@@ -72,8 +81,15 @@ pub struct Machine {
 impl Machine {
     pub(crate) fn new(config: Config, entropy: Entropy) -> Self {
         let core = Core::new(&config);
+        let epoch = core.word().epoch;
         Self {
+            times_calls: config.times_calls(),
+            has_no_window: config.has_no_window(),
             word: AtomicU64::new(core.word().pack()),
+            open_until: AtomicU64::new(0),
+            undated: config
+                .dates_later()
+                .then(|| Undated::new(config.success_batch, epoch)),
             core: Mutex::new(core),
             config,
             entropy,
@@ -82,17 +98,32 @@ impl Machine {
 
     /// Admits a call, or refuses it.
     ///
-    /// A closed breaker answers with one atomic load; it reads `now` only if the duration of calls matters.
+    /// A closed breaker answers with one atomic load, and reads `now` only if the duration of calls matters; an open one
+    /// with two, and a look at `now`.
+    #[inline]
     pub fn admit(&self, now: &mut Now) -> Admission {
-        let Word { state, epoch } = self.word();
-        if !state.refuses() {
-            let admitted = self.config.times_calls().then(|| now.get());
+        let Word { state, epoch, .. } = self.word();
+        if state.refuses() {
+            return self.admit_refusing(state, now);
+        }
+        let admitted = self.times_calls.then(|| now.get());
+        Admission {
+            ticket: Ok(Ticket::new(epoch, None, admitted)),
+            transition: None,
+        }
+    }
+
+    fn admit_refusing(&self, state: State, now: &mut Now) -> Admission {
+        let at = now.get();
+        let until = Timestamp::from_nanos(self.open_until.load(Ordering::Relaxed));
+        // Read after the word: of the opening that the word speaks of, or of a later one, which refuses as well.
+        if state == State::Open && at < until {
+            let retry_after = Some(until - at);
             return Admission {
-                ticket: Ok(Ticket::new(epoch, None, admitted)),
+                ticket: Err(Refused { retry_after }),
                 transition: None,
             };
         }
-        let at = now.get();
         self.locked(|core| core.admit(at, &self.config, &self.entropy))
     }
 
@@ -113,7 +144,35 @@ impl Machine {
     }
 
     /// The call is over.
+    #[inline]
     pub fn finish(&self, ticket: Ticket, outcome: Outcome, now: &mut Now) -> Ended {
+        if matches!(outcome, Outcome::Success) && self.succeeded(&ticket) {
+            return Ended {
+                ending: Ending::Success,
+                transition: None,
+            };
+        }
+        self.finish_under_lock(ticket, outcome, now)
+    }
+
+    /// Whether all is done for a success: that of a closed breaker, without failures before it that it would end.
+    #[inline]
+    fn succeeded(&self, ticket: &Ticket) -> bool {
+        let unmoved = Word {
+            state: State::Closed,
+            run: false,
+            epoch: ticket.epoch,
+        };
+        if ticket.probe.is_some() || self.word.load(Ordering::Acquire) != unmoved.pack() {
+            return false;
+        }
+        match &self.undated {
+            Some(undated) => undated.count(ticket.epoch),
+            None => self.has_no_window,
+        }
+    }
+
+    fn finish_under_lock(&self, ticket: Ticket, outcome: Outcome, now: &mut Now) -> Ended {
         let failure = outcome.is_failure();
         if !failure && outcome != Outcome::Success {
             return Ended {
@@ -177,7 +236,7 @@ impl Machine {
 
     /// The figures.
     pub fn snapshot(&self, now: Timestamp) -> Snapshot {
-        self.locked(|core| core.snapshot(now))
+        self.locked(|core| core.snapshot(now, self.undated.as_ref()))
     }
 
     /// Refuses all calls until [`reset`](Self::reset).
@@ -212,13 +271,10 @@ impl Machine {
             return None;
         }
         let at = self.time_of(said, now)?;
-        let cause = {
-            let mut core = lock(&self.core);
-            if core.word().epoch != ticket.epoch {
-                return None;
-            }
-            core.record(said, at, &self.config)?
-        };
+        let cause = self.locked(|core| {
+            (core.word().epoch == ticket.epoch)
+                .then(|| core.record(said, at, &self.config, self.undated.as_ref()))?
+        })?;
         // The clock is not read under the lock, and only the record that trips always needs it: hence twice.
         let at = now.get();
         self.locked(|core| {
@@ -257,6 +313,7 @@ impl Machine {
         self.word().epoch == ticket.epoch
     }
 
+    #[inline]
     fn word(&self) -> Word {
         Word::unpack(self.word.load(Ordering::Acquire))
     }
@@ -264,12 +321,26 @@ impl Machine {
     /// Runs a step under the lock, and publishes the state that it leads to.
     fn locked<T>(&self, step: impl FnOnce(&mut Core) -> T) -> T {
         let mut core: MutexGuard<'_, Core> = lock(&self.core);
-        let before = core.word().epoch;
+        let before = core.word();
         let result = step(&mut core);
         let after = core.word();
-        if after.epoch != before {
+        if after.epoch != before.epoch {
+            self.begin_epoch(&mut core);
+        }
+        if after != before {
             self.word.store(after.pack(), Ordering::Release);
         }
         result
+    }
+
+    /// Prepares what is read beside the word, for an epoch that the word does not speak of yet.
+    fn begin_epoch(&self, core: &mut Core) {
+        if let Some(undated) = &self.undated {
+            let Word { state, epoch, .. } = core.word();
+            core.stop_counting(undated);
+            undated.begin((state == State::Closed).then_some(epoch));
+        }
+        self.open_until
+            .store(core.open_until().as_nanos(), Ordering::Relaxed);
     }
 }

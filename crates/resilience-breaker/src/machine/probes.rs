@@ -5,6 +5,7 @@ use super::{
     window::{Counts, Mark},
 };
 use resilience_core::Timestamp;
+use std::num::NonZeroU64;
 
 /// What the probes' results have decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,13 +18,14 @@ pub(crate) enum Judgement {
 pub(crate) struct Probes {
     /// In the order of their admission.
     under_way: Vec<Probe>,
+    /// How many there have been: the number of the latest.
     admitted: u64,
     results: Counts,
 }
 
 #[derive(Debug)]
 struct Probe {
-    id: u64,
+    id: NonZeroU64,
     admitted: Timestamp,
     /// Set when the head of its response is there: whether that took too long.
     head: Option<Slow>,
@@ -34,12 +36,12 @@ struct Slow(bool);
 
 impl Probes {
     /// Takes a place, if one is free.
-    pub(crate) fn admit(&mut self, at: Timestamp, config: &Probing) -> Option<u64> {
+    pub(crate) fn admit(&mut self, at: Timestamp, config: &Probing) -> Option<NonZeroU64> {
         if self.under_way.len() >= config.concurrent {
             return None;
         }
-        let id = self.admitted;
         self.admitted += 1;
+        let id = NonZeroU64::new(self.admitted)?;
         self.under_way.push(Probe {
             id,
             admitted: at,
@@ -73,7 +75,12 @@ impl Probes {
     }
 
     /// Notes that the head of a probe's response is there. A slow one fails here, as far as it can.
-    pub(crate) fn head(&mut self, id: u64, slow: bool, config: &Config) -> Option<Judgement> {
+    pub(crate) fn head(
+        &mut self,
+        id: NonZeroU64,
+        slow: bool,
+        config: &Config,
+    ) -> Option<Judgement> {
         let probe = self.under_way.iter_mut().find(|probe| probe.id == id)?;
         probe.head = Some(Slow(slow));
         (slow && matches!(config.probing.judge, Judge::InARow(_))).then_some(Judgement::Reopen)
@@ -83,7 +90,7 @@ impl Probes {
     /// nothing.
     pub(crate) fn end(
         &mut self,
-        id: u64,
+        id: NonZeroU64,
         mark: Option<Mark>,
         config: &Config,
     ) -> Option<Judgement> {

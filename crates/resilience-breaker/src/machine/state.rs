@@ -32,6 +32,7 @@ impl State {
     }
 
     /// Whether some or all calls are refused, so that nobody should wait for the inner service.
+    #[inline]
     pub(crate) const fn refuses(self) -> bool {
         !matches!(self, Self::Closed | Self::ForcedClosed)
     }
@@ -129,22 +130,27 @@ impl Snapshot {
     }
 }
 
-/// State and epoch in one atomic word.
+/// State, epoch, and whether there is a run of failures that a success would end, in one atomic word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Word {
     pub(crate) state: State,
+    pub(crate) run: bool,
     pub(crate) epoch: u64,
 }
 
-const STATE_BITS: u32 = 3;
+const STATE: u64 = 0b111;
+const RUN: u32 = 3;
+const EPOCH: u32 = 4;
 
 impl Word {
-    pub(crate) fn pack(self) -> u64 {
-        self.epoch << STATE_BITS | self.state as u64
+    #[inline]
+    pub(crate) const fn pack(self) -> u64 {
+        self.epoch << EPOCH | (self.run as u64) << RUN | self.state as u64
     }
 
-    pub(crate) fn unpack(word: u64) -> Self {
-        let state = match word & ((1 << STATE_BITS) - 1) {
+    #[inline]
+    pub(crate) const fn unpack(word: u64) -> Self {
+        let state = match word & STATE {
             0 => State::Closed,
             1 => State::Open,
             2 => State::HalfOpen,
@@ -153,7 +159,8 @@ impl Word {
         };
         Self {
             state,
-            epoch: word >> STATE_BITS,
+            run: word >> RUN & 1 == 1,
+            epoch: word >> EPOCH,
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use super::Transition;
 use resilience_core::{Now, Timestamp};
-use std::time::Duration;
+use std::{num::NonZeroU64, time::Duration};
 
 /// The answer to a caller, and what asking brought about.
 #[derive(Debug)]
@@ -27,9 +27,9 @@ pub struct Refused {
 pub struct Ticket {
     pub(super) epoch: u64,
     /// Its number, if this is a probe.
-    pub(super) probe: Option<u64>,
-    /// Read only where the configuration asks how long calls take.
-    pub(super) admitted: Option<Timestamp>,
+    pub(super) probe: Option<NonZeroU64>,
+    /// The end of time where the clock was not read: only some configurations ask how long calls take.
+    admitted: Timestamp,
     pub(super) head: Option<Head>,
 }
 
@@ -39,19 +39,22 @@ pub(super) struct Head {
 }
 
 impl Ticket {
-    pub(super) fn new(epoch: u64, probe: Option<u64>, admitted: Option<Timestamp>) -> Self {
+    #[inline]
+    pub(super) fn new(epoch: u64, probe: Option<NonZeroU64>, admitted: Option<Timestamp>) -> Self {
         Self {
             epoch,
             probe,
-            admitted,
+            admitted: admitted.unwrap_or(Timestamp::MAX),
             head: None,
         }
     }
 
     /// How long the call has been under way.
     pub(super) fn age(&self, now: &mut Now) -> Duration {
-        self.admitted
-            .map_or(Duration::ZERO, |admitted| now.get() - admitted)
+        if self.admitted == Timestamp::MAX {
+            return Duration::ZERO;
+        }
+        now.get() - self.admitted
     }
 
     /// The number of transitions before the call was admitted.

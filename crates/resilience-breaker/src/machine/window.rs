@@ -1,7 +1,7 @@
 //! The windows over the last outcomes.
 
 use super::config::WindowKind;
-use resilience_core::Timestamp;
+use resilience_core::{Timestamp, nanos};
 use std::time::Duration;
 
 /// One outcome, as the windows see it.
@@ -64,6 +64,14 @@ impl Window {
             Self::Off => {}
             Self::Count(window) => window.push(mark),
             Self::Time(window) => window.push(mark, at),
+        }
+    }
+
+    /// Adds so many outcomes that are neither failures nor slow, of which nobody noted when they came: evenly spaced
+    /// after `from`, the last one at `to`. Only a time window has any use for them.
+    pub(crate) fn push_good(&mut self, calls: u64, from: Timestamp, to: Timestamp) {
+        if let Self::Time(window) = self {
+            window.push_good(calls, from, to);
         }
     }
 
@@ -157,6 +165,15 @@ struct Bucket {
     first: Timestamp,
 }
 
+impl Bucket {
+    fn add_good(&mut self, calls: u64, first: Timestamp) {
+        if self.counts.calls == 0 || first < self.first {
+            self.first = first;
+        }
+        self.counts.calls += calls;
+    }
+}
+
 impl TimeWindow {
     fn new(width: u64, buckets: usize, minimum_covered: Duration) -> Self {
         Self {
@@ -196,6 +213,42 @@ impl TimeWindow {
         self.counts.add(mark);
     }
 
+    /// The `n`th of so many comes at `from` and `n` parts of the time until `to`. Those that would have left are left out.
+    fn push_good(&mut self, calls: u64, from: Timestamp, to: Timestamp) {
+        if calls == 0 {
+            return;
+        }
+        self.advance(to);
+        let time = u128::from(nanos(to - from));
+        let from = from.min(to).as_nanos();
+        // How many of them come before `at`.
+        let before = |at: u64| match u128::from(at.saturating_sub(from)) {
+            0 => 0,
+            _ if time == 0 => calls,
+            passed => {
+                let parts = (passed * u128::from(calls) - 1) / time;
+                u64::try_from(parts).map_or(calls, |parts| parts.min(calls))
+            }
+        };
+        let oldest = self.head.saturating_sub(self.buckets.len() as u64 - 1);
+        let mut passed = before(oldest * self.width);
+        for index in oldest..=self.head {
+            let until = if index == self.head {
+                calls
+            } else {
+                before((index + 1) * self.width)
+            };
+            if until > passed {
+                let first = u128::from(passed + 1) * time / u128::from(calls);
+                let first = from + u64::try_from(first).expect("not more than the time");
+                let place = self.place(index);
+                self.buckets[place].add_good(until - passed, Timestamp::from_nanos(first));
+                self.counts.calls += until - passed;
+                passed = until;
+            }
+        }
+    }
+
     /// The time since the oldest outcome that is still in the window.
     fn covered(&self, at: Timestamp) -> Duration {
         // From the one after the newest, round to the newest: the oldest comes first.
@@ -216,5 +269,38 @@ impl TimeWindow {
     )]
     fn place(&self, index: u64) -> usize {
         (index % self.buckets.len() as u64) as usize
+    }
+}
+
+#[cfg(all(test, not(resilience_loom)))]
+mod tests {
+    use super::*;
+    use proptest::{collection::vec, prelude::*};
+
+    proptest! {
+        /// Many at once are as many one by one, at the times that are documented.
+        #[test]
+        fn many_at_once_are_as_one_by_one(
+            width in 1..50_u64,
+            buckets in 2..8_usize,
+            batches in vec((0..40_u64, 0..100_u64), 1..10),
+        ) {
+            let new = || TimeWindow::new(width, buckets, Duration::ZERO);
+            let (mut one, mut other) = (new(), new());
+            let mut from = 1_000;
+            for (calls, time) in batches {
+                let to = from + time;
+                one.push_good(calls, Timestamp::from_nanos(from), Timestamp::from_nanos(to));
+                for n in 1..=calls {
+                    other.push(Mark::default(), Timestamp::from_nanos(from + n * time / calls));
+                }
+                other.advance(Timestamp::from_nanos(to));
+                one.advance(Timestamp::from_nanos(to));
+                from = to;
+                prop_assert_eq!(one.counts, other.counts);
+                let now = Timestamp::from_nanos(to);
+                prop_assert_eq!(one.covered(now), other.covered(now));
+            }
+        }
     }
 }

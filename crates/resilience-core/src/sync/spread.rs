@@ -8,6 +8,7 @@
 use std::ops::Deref;
 
 /// Bounds the memory of a policy on machines with very many cores.
+#[cfg(not(resilience_loom))]
 const MOST_PLACES: usize = 32;
 
 /// On a cache line of its own, or on two that are fetched together.
