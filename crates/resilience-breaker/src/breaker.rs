@@ -1,8 +1,6 @@
 use crate::{
-    BreakerBuilder, BreakerConfig, BreakerPermit, Snapshot, State, Transition,
-    builder::Hook,
-    machine::{Machine, Refused},
-    telemetry::Telemetry,
+    BreakerBuilder, BreakerConfig, BreakerPermit, Snapshot, State, Transition, builder::Hook,
+    machine::Machine, telemetry::Telemetry,
 };
 use resilience_core::{
     ConfigError, Gate, GuardLayer, Name, Now, Policy, Reason, Rejected, sync::Handles,
@@ -93,6 +91,23 @@ impl Breaker {
     }
 }
 
+impl Breaker {
+    /// Not closed: beside the way of nearly all calls, so that it takes up no room there.
+    #[cold]
+    fn admit_slowly(&self, now: &mut Now) -> Result<BreakerPermit, Rejected> {
+        let admission = self.0.machine.admit(now);
+        // Before anybody is told of the transition: should the user's hook panic, the ticket comes back.
+        let permit = admission
+            .ticket
+            .map(|ticket| BreakerPermit::new(self.0.handle(), ticket));
+        self.0.announce(admission.transition);
+        permit.map_err(|refused| {
+            self.0.telemetry.refused(&self.0.machine);
+            Rejected::new(Reason::Open, self.0.name.clone()).retry_after(refused.retry_after)
+        })
+    }
+}
+
 impl BreakerBuilder {
     /// The breaker, or what is wrong with its configuration.
     pub fn build(self) -> Result<Breaker, ConfigError> {
@@ -107,12 +122,6 @@ impl BreakerBuilder {
 }
 
 impl Shared {
-    #[cold]
-    fn refuse(&self, refused: Refused) -> Rejected {
-        self.telemetry.refused(&self.machine);
-        Rejected::new(Reason::Open, self.name.clone()).retry_after(refused.retry_after)
-    }
-
     /// Tells those who wait, the telemetry and the user. No lock is held here, and no permit is in danger.
     #[inline]
     pub(crate) fn announce(&self, transition: Option<Transition>) {
@@ -141,13 +150,10 @@ impl<Req: ?Sized> Policy<Req> for Breaker {
 
     #[inline]
     fn admit(&self, _: &Req, now: &mut Now) -> Result<BreakerPermit, Rejected> {
-        let admission = self.0.machine.admit(now);
-        // Before anybody is told of the transition: should the user's hook panic, the ticket comes back.
-        let permit = admission
-            .ticket
-            .map(|ticket| BreakerPermit::new(self.0.handle(), ticket));
-        self.0.announce(admission.transition);
-        permit.map_err(|refused| self.0.refuse(refused))
+        match self.0.machine.admit_closed(now) {
+            Some(ticket) => Ok(BreakerPermit::new(self.0.handle(), ticket)),
+            None => self.admit_slowly(now),
+        }
     }
 
     fn refusing(&self, _: &mut Now) -> bool {

@@ -1,6 +1,6 @@
 use crate::{
     breaker::Shared,
-    machine::{Ended, Ticket},
+    machine::{Ended, Ending, Ticket},
 };
 use resilience_core::{Now, Outcome, Permit, sync::Handle};
 use std::fmt;
@@ -16,6 +16,7 @@ pub struct BreakerPermit {
 }
 
 impl BreakerPermit {
+    #[inline]
     pub(crate) fn new(shared: Handle<Shared>, ticket: Ticket) -> Self {
         Self {
             shared,
@@ -23,6 +24,22 @@ impl BreakerPermit {
         }
     }
 
+    /// What a good call of a closed breaker brings, which is next to nothing. `false`: it is more than that.
+    #[inline]
+    fn succeed(&mut self) -> bool {
+        let shared = &self.shared;
+        let done = self
+            .ticket
+            .as_ref()
+            .is_some_and(|ticket| shared.machine.succeed(ticket));
+        if done {
+            self.ticket = None;
+            shared.telemetry.ended(Ending::Success, &shared.machine);
+        }
+        done
+    }
+
+    #[cold]
     fn end(&mut self, how: impl FnOnce(&Shared, Ticket) -> Ended) {
         let Some(ticket) = self.ticket.take() else {
             return;
@@ -46,7 +63,11 @@ impl Permit for BreakerPermit {
         }
     }
 
+    #[inline]
     fn finish(mut self, outcome: Outcome, now: &mut Now) {
+        if matches!(outcome, Outcome::Success) && self.succeed() {
+            return;
+        }
         self.end(|shared, ticket| shared.machine.finish(ticket, outcome, now));
     }
 
@@ -58,8 +79,11 @@ impl Permit for BreakerPermit {
 }
 
 impl Drop for BreakerPermit {
+    #[inline]
     fn drop(&mut self) {
-        self.end(|shared, ticket| shared.machine.abandon(ticket, &mut Now::lazy()));
+        if self.ticket.is_some() {
+            self.end(|shared, ticket| shared.machine.abandon(ticket, &mut Now::lazy()));
+        }
     }
 }
 

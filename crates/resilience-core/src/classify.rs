@@ -22,6 +22,7 @@ pub trait Classify<Req: ?Sized, Res, E> {
     ///
     /// Past it, the adapters over policies refuse the call with [`Reason::Deadline`](crate::Reason::Deadline), asking
     /// nobody; queues do not let it wait longer, and retries do not begin.
+    #[inline]
     fn deadline(&self, req: &Req) -> Option<Deadline> {
         let _ = req;
         None
@@ -55,12 +56,14 @@ pub struct Errors;
 impl<Req: ?Sized, Res, E: 'static> Classify<Req, Res, E> for Errors {
     type Call = Self;
 
+    #[inline]
     fn start(&self, _: &Req) -> Self {
         Self
     }
 }
 
 impl<Res, E: 'static> Verdict<Res, E> for Errors {
+    #[inline]
     fn response(&mut self, _: &Res) -> Option<Outcome> {
         Some(Outcome::Success)
     }
@@ -77,12 +80,14 @@ pub struct TypedErrors;
 impl<Req: ?Sized, Res, E: Error + 'static> Classify<Req, Res, E> for TypedErrors {
     type Call = Self;
 
+    #[inline]
     fn start(&self, _: &Req) -> Self {
         Self
     }
 }
 
 impl<Res, E: Error + 'static> Verdict<Res, E> for TypedErrors {
+    #[inline]
     fn response(&mut self, _: &Res) -> Option<Outcome> {
         Some(Outcome::Success)
     }
@@ -132,6 +137,7 @@ where
 {
     type Call = Self;
 
+    #[inline]
     fn start(&self, _: &Req) -> Self {
         self.clone()
     }

@@ -33,6 +33,7 @@ pub struct AtHead;
 impl<Res, P: Permit, V> Completion<Res, P, V> for AtHead {
     type Response = Res;
 
+    #[inline]
     fn complete(
         &self,
         res: Res,

@@ -71,12 +71,14 @@ impl<P: Permit> Permit for Option<P> {
         }
     }
 
+    #[inline]
     fn finish(self, outcome: Outcome, now: &mut Now) {
         if let Some(permit) = self {
             permit.finish(outcome, now);
         }
     }
 
+    #[inline]
     fn revert(self, now: &mut Now) {
         if let Some(permit) = self {
             permit.revert(now);
@@ -89,6 +91,7 @@ macro_rules! forward {
         impl<Req: ?Sized, P: Policy<Req> + ?Sized> Policy<Req> for $pointer {
             type Permit = P::Permit;
 
+            #[inline]
             fn admit(&self, req: &Req, now: &mut Now) -> Result<Self::Permit, Rejected> {
                 (**self).admit(req, now)
             }
@@ -110,6 +113,7 @@ forward!(&P, Arc<P>);
 impl<Req: ?Sized, P: Policy<Req>> Policy<Req> for Option<P> {
     type Permit = Option<P::Permit>;
 
+    #[inline]
     fn admit(&self, req: &Req, now: &mut Now) -> Result<Self::Permit, Rejected> {
         self.as_ref()
             .map(|policy| policy.admit(req, now))
@@ -159,6 +163,7 @@ impl<P: std::fmt::Debug, F> std::fmt::Debug for Exempt<P, F> {
 impl<Req: ?Sized, P: Policy<Req>, F: Fn(&Req) -> bool> Policy<Req> for Exempt<P, F> {
     type Permit = Option<P::Permit>;
 
+    #[inline]
     fn admit(&self, req: &Req, now: &mut Now) -> Result<Self::Permit, Rejected> {
         if (self.exempt)(req) {
             return Ok(None);

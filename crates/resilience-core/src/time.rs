@@ -27,11 +27,13 @@ impl Timestamp {
     pub const MAX: Self = Self(u64::MAX);
 
     /// The point `nanos` nanoseconds after the origin.
+    #[inline]
     pub const fn from_nanos(nanos: u64) -> Self {
         Self(nanos)
     }
 
     /// Nanoseconds since the origin.
+    #[inline]
     pub const fn as_nanos(self) -> u64 {
         self.0
     }
@@ -40,6 +42,7 @@ impl Timestamp {
 impl Add<Duration> for Timestamp {
     type Output = Self;
 
+    #[inline]
     fn add(self, duration: Duration) -> Self {
         Self(self.0.saturating_add(nanos(duration)))
     }
@@ -48,6 +51,7 @@ impl Add<Duration> for Timestamp {
 impl Sub<Duration> for Timestamp {
     type Output = Self;
 
+    #[inline]
     fn sub(self, duration: Duration) -> Self {
         Self(self.0.saturating_sub(nanos(duration)))
     }
@@ -56,12 +60,14 @@ impl Sub<Duration> for Timestamp {
 impl Sub for Timestamp {
     type Output = Duration;
 
+    #[inline]
     fn sub(self, earlier: Self) -> Duration {
         Duration::from_nanos(self.0.saturating_sub(earlier.0))
     }
 }
 
 /// A duration in whole nanoseconds, saturating at [`u64::MAX`] (584 years).
+#[inline]
 pub fn nanos(duration: Duration) -> u64 {
     u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
@@ -90,6 +96,7 @@ impl Now {
 
     /// A present read from tokio's clock on first use, so that `tokio::time::pause` governs it.
     #[cfg(all(feature = "tower", not(resilience_loom)))]
+    #[inline]
     pub const fn lazy() -> Self {
         Self {
             at: None,
@@ -98,6 +105,7 @@ impl Now {
     }
 
     /// The present.
+    #[inline]
     pub fn get(&mut self) -> Timestamp {
         *self.at.get_or_insert_with(self.read)
     }

@@ -27,16 +27,19 @@ macro_rules! revert {
 macro_rules! tuple {
     ($($P:ident $p:ident),+) => {
         impl<$($P: Permit),+> Permit for ($($P,)+) {
+            #[inline]
             fn head(&mut self, verdict: Option<Outcome>, now: &mut Now) {
                 let ($($p,)+) = self;
                 $($p.head(verdict, now);)+
             }
 
+            #[inline]
             fn finish(self, outcome: Outcome, now: &mut Now) {
                 let ($($p,)+) = self;
                 $($p.finish(outcome, now);)+
             }
 
+            #[inline]
             fn revert(self, now: &mut Now) {
                 let ($($p,)+) = self;
                 revert!(now; $($p)+);
@@ -46,6 +49,7 @@ macro_rules! tuple {
         impl<Req: ?Sized, $($P: Policy<Req>),+> Policy<Req> for ($($P,)+) {
             type Permit = ($($P::Permit,)+);
 
+            #[inline]
             fn admit(&self, req: &Req, now: &mut Now) -> Result<Self::Permit, Rejected> {
                 let ($($p,)+) = self;
                 admit!(req, now; ; $($p)+)

@@ -100,21 +100,30 @@ impl Machine {
     ///
     /// A closed breaker answers with one atomic load, and reads `now` only if the duration of calls matters; an open one
     /// with two, and a look at `now`.
-    #[inline]
     pub fn admit(&self, now: &mut Now) -> Admission {
-        let Word { state, epoch, .. } = self.word();
-        if state.refuses() {
-            return self.admit_refusing(state, now);
-        }
-        let admitted = self.times_calls.then(|| now.get());
-        Admission {
-            ticket: Ok(Ticket::new(epoch, None, admitted)),
-            transition: None,
+        match self.admit_closed(now) {
+            Some(ticket) => Admission {
+                ticket: Ok(ticket),
+                transition: None,
+            },
+            None => self.admit_refusing(now),
         }
     }
 
-    fn admit_refusing(&self, state: State, now: &mut Now) -> Admission {
+    /// Admits a call while nobody is refused.
+    #[inline]
+    pub(crate) fn admit_closed(&self, now: &mut Now) -> Option<Ticket> {
+        let Word { state, epoch, .. } = self.word();
+        if state.refuses() {
+            return None;
+        }
+        let admitted = self.times_calls.then(|| now.get());
+        Some(Ticket::new(epoch, None, admitted))
+    }
+
+    fn admit_refusing(&self, now: &mut Now) -> Admission {
         let at = now.get();
+        let state = self.state();
         let until = Timestamp::from_nanos(self.open_until.load(Ordering::Relaxed));
         // Read after the word: of the opening that the word speaks of, or of a later one, which refuses as well.
         if state == State::Open && at < until {
@@ -144,9 +153,8 @@ impl Machine {
     }
 
     /// The call is over.
-    #[inline]
     pub fn finish(&self, ticket: Ticket, outcome: Outcome, now: &mut Now) -> Ended {
-        if matches!(outcome, Outcome::Success) && self.succeeded(&ticket) {
+        if matches!(outcome, Outcome::Success) && self.succeed(&ticket) {
             return Ended {
                 ending: Ending::Success,
                 transition: None,
@@ -155,9 +163,10 @@ impl Machine {
         self.finish_under_lock(ticket, outcome, now)
     }
 
-    /// Whether all is done for a success: that of a closed breaker, without failures before it that it would end.
+    /// Ends a call that has succeeded, where there is no more to do than to count it: the breaker is closed, and there were
+    /// no failures before it that it would end. `false`: nothing has been done.
     #[inline]
-    fn succeeded(&self, ticket: &Ticket) -> bool {
+    pub(crate) fn succeed(&self, ticket: &Ticket) -> bool {
         let unmoved = Word {
             state: State::Closed,
             run: false,

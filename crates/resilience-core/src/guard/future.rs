@@ -35,6 +35,7 @@ pin_project! {
 }
 
 impl<F, P, V, K, R, T> ResponseFuture<F, P, V, K, R, T> {
+    #[inline]
     pub(crate) fn refused(answer: T) -> Self {
         let answer = Some(answer);
         Self {
@@ -42,6 +43,7 @@ impl<F, P, V, K, R, T> ResponseFuture<F, P, V, K, R, T> {
         }
     }
 
+    #[inline]
     pub(crate) fn called(inner: F, permit: P, verdict: V, completion: K, reject: R) -> Self {
         Self {
             state: State::Called {
@@ -64,6 +66,7 @@ where
 {
     type Output = Result<K::Response, R::Error>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProj::Refused { answer } => {
@@ -84,6 +87,7 @@ where
 }
 
 /// Ends a call with the result of the inner service.
+#[inline]
 pub(crate) fn settle<Res, E, P, V, K, R>(
     result: Result<Res, E>,
     permit: P,

@@ -88,12 +88,15 @@ where
     type Future =
         ResponseFuture<S::Future, P::Permit, C::Call, K, R, Result<K::Response, R::Error>>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         if self.ready {
             return Poll::Ready(Ok(()));
         }
         if let Poll::Ready(inner) = self.inner.poll_ready(cx) {
-            self.waiting.clear();
+            if !self.waiting.is_empty() {
+                self.waiting.clear();
+            }
             self.ready = inner.is_ok();
             return Poll::Ready(inner.map_err(|error| self.reject.map_err(error)));
         }
@@ -102,6 +105,7 @@ where
         Poll::Ready(Ok(()))
     }
 
+    #[inline]
     fn call(&mut self, req: Req) -> Self::Future {
         let mut now = Now::lazy();
         let deadline = self.classify.deadline(&req);
@@ -131,6 +135,7 @@ where
 
 impl<S, P, C, K, R> Guard<S, P, C, K, R> {
     /// Ready once the policy refuses everybody; registered at its gates until then.
+    #[cold]
     fn poll_refusing<Req>(&mut self, cx: &mut Context<'_>) -> Poll<()>
     where
         P: Policy<Req>,
