@@ -8,8 +8,9 @@ use tokio::time::Instant;
 /// anchor's past; nine years of room keep its timestamps apart from one another.
 const ORIGIN: Timestamp = Timestamp::from_nanos(1 << 58);
 
+static ANCHOR: OnceLock<Instant> = OnceLock::new();
+
 fn anchor() -> Instant {
-    static ANCHOR: OnceLock<Instant> = OnceLock::new();
     #[cfg(feature = "test-util")]
     if let Some(anchor) = HERE.get() {
         return anchor;
@@ -56,7 +57,6 @@ std::thread_local! {
 /// Windows have buckets that begin at round timestamps. Where the present falls among them is chance otherwise, since tokio's
 /// paused clock starts when its runtime is built; a simulation that must repeat to the byte begins with this, before anything
 /// in it reads the clock. Policies do not survive it: what they remember has timestamps of another count.
-///
 #[cfg(feature = "test-util")]
 pub fn begin_anew() -> Anew {
     Anew {
