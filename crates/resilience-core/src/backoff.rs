@@ -133,7 +133,25 @@ impl Backoff {
             backoff: self.clone(),
             entropy,
             made: 0,
-            previous: self.base,
+            previous: Duration::ZERO,
+        }
+    }
+
+    /// The wait that comes after so many others of the same call, the latest of which was `previous` (zero, if there was
+    /// none). For those who keep count themselves, in less room than [`Waits`] takes.
+    pub fn wait(&self, made: u32, previous: Duration, entropy: &Entropy) -> Duration {
+        let Self {
+            base, factor, cap, ..
+        } = *self;
+        let plain = grown(base, factor, made, cap);
+        match self.jitter {
+            Jitter::None => plain,
+            Jitter::Full => plain.mul_f64(entropy.unit()),
+            Jitter::Equal => plain / 2 + (plain / 2).mul_f64(entropy.unit()),
+            Jitter::Decorrelated => {
+                let high = previous.max(base).saturating_mul(3).min(cap).max(base);
+                base + high.saturating_sub(base).mul_f64(entropy.unit())
+            }
         }
     }
 }
@@ -166,21 +184,9 @@ pub struct Waits {
 impl Waits {
     /// How long to wait before the next attempt.
     pub fn next_wait(&mut self) -> Duration {
-        let Backoff {
-            base, factor, cap, ..
-        } = self.backoff;
-        let plain = grown(base, factor, self.made, cap);
+        self.previous = self.backoff.wait(self.made, self.previous, &self.entropy);
         self.made = self.made.saturating_add(1);
-        match self.backoff.jitter {
-            Jitter::None => plain,
-            Jitter::Full => plain.mul_f64(self.entropy.unit()),
-            Jitter::Equal => plain / 2 + (plain / 2).mul_f64(self.entropy.unit()),
-            Jitter::Decorrelated => {
-                let high = self.previous.saturating_mul(3).min(cap).max(base);
-                self.previous = base + high.saturating_sub(base).mul_f64(self.entropy.unit());
-                self.previous
-            }
-        }
+        self.previous
     }
 
     /// A wait of at least `advised`: the server's advice, with this backoff's wait on top as jitter.
