@@ -1,11 +1,11 @@
 use crate::{Kind, OnTimeout, TimedOut, layer::Shared};
 use pin_project_lite::pin_project;
+use resilience_core::sync::Handle;
 use std::{
     fmt,
     future::Future,
     marker::PhantomData,
     pin::{Pin, pin},
-    sync::Arc,
     task::{Context, Poll, ready},
     time::Duration,
 };
@@ -27,7 +27,7 @@ pin_project! {
         limit: Duration,
         // Whether the inner service has been called. A pointer, so that the two kinds of `F` need no trait.
         is_called: fn(&F) -> bool,
-        shared: Arc<Shared>,
+        shared: Handle<Shared>,
         req: PhantomData<fn(Req)>,
     }
 }
@@ -47,6 +47,7 @@ pin_project! {
 }
 
 impl<Req, F, H, K> ResponseFuture<Req, F, H, K> {
+    #[inline]
     pub(crate) fn new(inner: F, is_called: fn(&F) -> bool, call: Call<H, K>) -> Self {
         Self {
             state: State::Calling { inner, timer: None },
@@ -65,7 +66,7 @@ pub(crate) struct Call<H, K> {
     pub(crate) kept: K,
     pub(crate) on_timeout: H,
     pub(crate) limit: Duration,
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) shared: Handle<Shared>,
 }
 
 impl<Req, F, H, Res, E> Future for ResponseFuture<Req, F, H, H::Kept>
@@ -75,71 +76,99 @@ where
 {
     type Output = Result<H::Response, H::Error>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let mut this = self.project();
-        let StateProj::Calling { inner, timer } = this.state.as_mut().project() else {
+    // Inline, as far as there is no timer: where the stack's futures are polled in one function, they need not be stored
+    // and loaded again between their layers (on the happy path 16 ns → 4 ns, with `call`).
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let State::Calling { timer: Some(_), .. } = self.state
+            && self.as_mut().is_too_late_to_call(cx)
+        {
+            return Poll::Ready(self.too_late());
+        }
+        let StateProj::Calling { inner, .. } = self.as_mut().project().state.project() else {
             panic!("polled after completion")
         };
-        let polled = poll_within(inner, *this.is_called, timer, *this.limit, cx);
-        let kind = match ready!(polled) {
-            Ok(result) => {
-                this.state.set(State::Done);
-                return Poll::Ready(match result {
-                    Ok(res) => Ok(this.on_timeout.in_time(res)),
-                    Err(error) => Err(this.on_timeout.map_err(error)),
-                });
-            }
-            Err(kind) => kind,
+        // A response that is there wins over a time that is up.
+        let Poll::Ready(result) = inner.poll(cx) else {
+            return self.poll_pending(cx);
         };
+        // The inner future stays where it is until this one is dropped, as it does with Tower's own: to drop it here as well
+        // would cost 12 ns.
+        Poll::Ready(match result {
+            Ok(res) => Ok(self.on_timeout.in_time(res)),
+            Err(error) => Err(self.on_timeout.map_err(error)),
+        })
+    }
+}
 
+impl<Req, F, H, K> ResponseFuture<Req, F, H, K> {
+    /// Whether the time was up before the service was ready: then it is not called any more, as nobody would wait for its
+    /// response.
+    #[inline(never)]
+    fn is_too_late_to_call(self: Pin<&mut Self>, cx: &mut Context<'_>) -> bool {
+        let this = self.project();
+        match this.state.project() {
+            StateProj::Calling { inner, timer } if !(this.is_called)(&inner) => {
+                poll_limit(timer, *this.limit, cx).is_ready()
+            }
+            _ => false,
+        }
+    }
+
+    /// The inner call is pending.
+    #[inline(never)]
+    fn poll_pending<Res, E>(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<H::Response, H::Error>>
+    where
+        H: OnTimeout<Req, Res, E, Kept = K>,
+    {
+        let this = self.as_mut().project();
+        if let StateProj::Calling { timer, .. } = this.state.project() {
+            ready!(poll_limit(timer, *this.limit, cx));
+        }
+        Poll::Ready(self.too_late())
+    }
+
+    /// The time is up.
+    #[cold]
+    fn too_late<Res, E>(self: Pin<&mut Self>) -> Result<H::Response, H::Error>
+    where
+        H: OnTimeout<Req, Res, E, Kept = K>,
+    {
+        let mut this = self.project();
+        let kind = match this.state.as_mut().project() {
+            StateProj::Calling { inner, .. } if !(this.is_called)(&inner) => Kind::Ready,
+            _ => Kind::Head,
+        };
         // What the inner call holds comes back before anybody learns that the time is up.
         this.state.set(State::Done);
         let policy = this.shared.limit.policy().clone();
         let why = TimedOut::new(kind, policy, *this.limit);
         this.shared.telemetry.expired(&why);
         let kept = this.kept.take().expect("taken only here");
-        Poll::Ready(this.on_timeout.too_late(kept, why))
+        this.on_timeout.too_late(kept, why)
     }
 }
 
-/// The output of `inner`, or what did not come within the `limit`.
-fn poll_within<F: Future>(
-    mut inner: Pin<&mut F>,
-    is_called: fn(&F) -> bool,
+/// Ready when the time is up. Makes the timer.
+#[inline(never)]
+fn poll_limit(
     mut timer: Pin<&mut Option<Sleep>>,
     limit: Duration,
     cx: &mut Context<'_>,
-) -> Poll<Result<F::Output, Kind>> {
-    // A service that becomes ready when the time is up is not called any more: nobody would wait for its response.
-    if let Some(timer) = timer.as_mut().as_pin_mut()
-        && !is_called(&inner)
-        && poll_timer(timer, cx).is_ready()
-    {
-        return Poll::Ready(Err(Kind::Ready));
-    }
-    // A response that is there wins over a time that is up.
-    if let Poll::Ready(output) = inner.as_mut().poll(cx) {
-        return Poll::Ready(Ok(output));
-    }
+) -> Poll<()> {
     // Even a timer of no length takes its time.
-    if !limit.is_zero() {
-        if timer.is_none() {
-            timer.set(Some(tokio::time::sleep(limit)));
-        }
-        let timer = timer.as_pin_mut().expect("made above");
-        ready!(poll_timer(timer, cx));
+    if limit.is_zero() {
+        return Poll::Ready(());
     }
-    let kind = if is_called(&inner) {
-        Kind::Head
-    } else {
-        Kind::Ready
-    };
-    Poll::Ready(Err(kind))
-}
-
-/// Polls the timer outside of the task's budget: an inner call that always has something to do uses it all up, and the
-/// timer would never be looked at.
-fn poll_timer(timer: Pin<&mut Sleep>, cx: &mut Context<'_>) -> Poll<()> {
+    if timer.is_none() {
+        timer.set(Some(tokio::time::sleep(limit)));
+    }
+    let timer = timer.as_pin_mut().expect("made above");
+    // Outside of the task's budget: an inner call that always has something to do uses it all up, and the timer would never
+    // be looked at.
     pin!(coop::unconstrained(timer)).poll(cx)
 }
 

@@ -1,5 +1,5 @@
 use crate::{Answer, Limit, TimedOut, Timeout, TimeoutConfig, telemetry::Telemetry};
-use resilience_core::{Boxed, ConfigError, Keep, Name};
+use resilience_core::{Boxed, ConfigError, Keep, Name, sync::Handles};
 use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 use tower_layer::Layer;
 
@@ -12,7 +12,7 @@ use tower_layer::Layer;
 ///
 /// A clone has the same limit, name and metrics.
 pub struct TimeoutLayer<H = Boxed, M = OnceReady> {
-    shared: Arc<Shared>,
+    shared: Handles<Shared>,
     on_timeout: H,
     mode: PhantomData<fn() -> M>,
 }
@@ -95,7 +95,7 @@ impl<H> TimeoutLayer<H> {
 }
 
 impl<H, M> TimeoutLayer<H, M> {
-    fn from_parts(shared: Arc<Shared>, on_timeout: H) -> Self {
+    fn from_parts(shared: Handles<Shared>, on_timeout: H) -> Self {
         Self {
             shared,
             on_timeout,
@@ -207,7 +207,7 @@ impl TimeoutBuilder {
         };
         let telemetry = Arc::new(Telemetry::new(&self.name));
         let limit = Limit::new(self.name, "limit", length)?;
-        let shared = Arc::new(Shared { limit, telemetry });
+        let shared = Handles::new(Shared { limit, telemetry });
         Ok(TimeoutLayer::from_parts(shared, Boxed))
     }
 }

@@ -3,11 +3,10 @@ use crate::{
     future::Call,
     layer::{OnceReady, Shared, WithReadiness},
 };
-use resilience_core::config::LONGEST;
+use resilience_core::{config::LONGEST, sync::Handles};
 use std::{
     fmt,
     marker::PhantomData,
-    sync::Arc,
     task::{Context, Poll},
 };
 use tower_service::Service;
@@ -23,13 +22,13 @@ use tower_service::Service;
 /// | `clone` | has the same limit and its own inner service | likewise |
 pub struct Timeout<S, H, M = OnceReady> {
     inner: S,
-    shared: Arc<Shared>,
+    shared: Handles<Shared>,
     late: H,
     mode: PhantomData<fn() -> M>,
 }
 
 impl<S, H, M> Timeout<S, H, M> {
-    pub(crate) fn new(inner: S, shared: Arc<Shared>, late: H) -> Self {
+    pub(crate) fn new(inner: S, shared: Handles<Shared>, late: H) -> Self {
         Self {
             inner,
             shared,
@@ -43,6 +42,7 @@ impl<S, H, M> Timeout<S, H, M> {
         &self.inner
     }
 
+    #[inline]
     fn start<Req, Res, E>(&self, req: &Req) -> Call<H, H::Kept>
     where
         H: OnTimeout<Req, Res, E> + Clone,
@@ -55,7 +55,7 @@ impl<S, H, M> Timeout<S, H, M> {
             kept: self.late.keep(req),
             on_timeout: self.late.clone(),
             limit,
-            shared: self.shared.clone(),
+            shared: self.shared.handle(),
         }
     }
 }
@@ -85,12 +85,15 @@ where
     type Error = H::Error;
     type Future = ResponseFuture<Req, S::Future, H, H::Kept>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner
             .poll_ready(cx)
             .map_err(|error| self.late.map_err(error))
     }
 
+    // Inline, as `poll` is, and for its reason.
+    #[inline]
     fn call(&mut self, req: Req) -> Self::Future {
         let call = self.start(&req);
         ResponseFuture::new(self.inner.call(req), |_| true, call)

@@ -31,6 +31,7 @@ impl Limit {
     }
 
     /// How long it may take.
+    #[inline]
     pub fn length(&self) -> Duration {
         self.length
     }
