@@ -1,8 +1,7 @@
 use crate::{KeepRequest, Mark, ResponseFuture, StandIn, layer::Shared};
-use resilience_core::{ByClone, Classify};
+use resilience_core::{ByClone, Classify, sync::Handles};
 use std::{
     fmt,
-    sync::Arc,
     task::{Context, Poll},
 };
 use tower_service::Service;
@@ -17,14 +16,20 @@ use tower_service::Service;
 /// | `clone` | has the same fallback and its own inner service |
 pub struct Fallback<S, A, C, M, R = ByClone> {
     inner: S,
-    shared: Arc<Shared<A>>,
+    shared: Handles<Shared<A>>,
     classify: C,
     mark: M,
     replay: R,
 }
 
 impl<S, A, C, M, R> Fallback<S, A, C, M, R> {
-    pub(crate) fn new(inner: S, shared: Arc<Shared<A>>, classify: C, mark: M, replay: R) -> Self {
+    pub(crate) fn new(
+        inner: S,
+        shared: Handles<Shared<A>>,
+        classify: C,
+        mark: M,
+        replay: R,
+    ) -> Self {
         Self {
             inner,
             shared,
@@ -81,12 +86,15 @@ where
         M,
     >;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner
             .poll_ready(cx)
             .map_err(|error| self.shared.stand_in.map_err(error))
     }
 
+    // Inline, as `poll` is, and for its reason.
+    #[inline]
     fn call(&mut self, req: Req) -> Self::Future {
         let (req, kept) = self.shared.stand_in.keep(req, &self.replay);
         let verdict = self.classify.start(&req);
@@ -94,7 +102,7 @@ where
             self.inner.call(req),
             verdict,
             kept,
-            self.shared.clone(),
+            self.shared.handle(),
             self.mark.clone(),
         )
     }

@@ -10,6 +10,7 @@ use resilience_core::Outcome;
 
 /// Whether a call that ended so is answered by the fallback: failures of the dependency are, and refusals by the
 /// family's own layers.
+#[inline]
 pub fn degrades(outcome: Outcome) -> bool {
     outcome.is_failure() || matches!(outcome, Outcome::Refused { .. })
 }
