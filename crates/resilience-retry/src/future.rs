@@ -3,13 +3,14 @@ use crate::{
     machine::{Course, Decision, Sent, Stop},
 };
 use pin_project_lite::pin_project;
-use resilience_core::{Classify, Now, Outcome, Replay, Timestamp, Verdict, Withdrawal, clock};
+use resilience_core::{
+    Classify, Now, Outcome, Replay, Timestamp, Verdict, Withdrawal, clock, sync::Handle,
+};
 use std::{
     fmt,
     future::Future,
     marker::PhantomData,
     pin::Pin,
-    sync::Arc,
     task::{Context, Poll, ready},
 };
 use tokio::time::Sleep;
@@ -20,22 +21,19 @@ pin_project! {
     ///
     /// Dropping it drops the attempt that is under way, or gives up the wait for the next one.
     pub struct ResponseFuture<Req, S, C, R, K, V, F, T> {
-        parts: Arc<Parts<C, R>>,
+        parts: Handle<Parts<C, R>>,
         // What retries are sent through; `None` when none can follow.
         inner: Option<S>,
         course: Course,
         #[pin]
         stage: Stage<K, V, F, T>,
-        // Made when a wait begins, for the wait's end or the deadline.
-        #[pin]
-        timer: Option<Sleep>,
         req: PhantomData<fn(Req)>,
     }
 
     impl<Req, S, C, R, K, V, F, T> PinnedDrop for ResponseFuture<Req, S, C, R, K, V, F, T> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            if let StageProj::Waiting { pause: Some(_) } = this.stage.as_mut().project() {
+            if let StageProj::Waiting { pause: Some(_), .. } = this.stage.as_mut().project() {
                 this.parts.shared.telemetry.stopped(Stop::Abandoned);
             }
         }
@@ -43,16 +41,23 @@ pin_project! {
 }
 
 pin_project! {
+    // The timer of a wait lies where the future of an attempt lay: the timer, 112 bytes, makes the future no larger
+    // where that of the inner service has as many.
     #[project = StageProj]
+    #[project_replace = StageOwn]
     enum Stage<K, V, F, T> {
         Calling {
             #[pin]
             future: F,
-            // Taken when the result arrives.
-            attempt: Option<Attempt<K, V>>,
+            attempt: Attempt<K, V>,
         },
-        // Taken when the wait is over.
-        Waiting { pause: Option<Pause<K, V, T>> },
+        Waiting {
+            // Taken when the wait is over.
+            pause: Option<Pause<K, V, T>>,
+            // For the end of the backoff, and then for the deadline.
+            #[pin]
+            timer: Option<Sleep>,
+        },
         Over,
     }
 }
@@ -77,25 +82,25 @@ struct Pause<K, V, T> {
 }
 
 impl<Req, S, C, R, K, V, F, T> ResponseFuture<Req, S, C, R, K, V, F, T> {
+    #[inline]
     pub(crate) fn new(
-        parts: Arc<Parts<C, R>>,
+        parts: Handle<Parts<C, R>>,
         inner: Option<S>,
         course: Course,
         future: F,
         verdict: V,
         kept: Option<K>,
     ) -> Self {
-        let attempt = Some(Attempt {
+        let attempt = Attempt {
             verdict,
             kept,
             sent: Sent::default(),
-        });
+        };
         Self {
             parts,
             inner,
             course,
             stage: Stage::Calling { future, attempt },
-            timer: None,
             req: PhantomData,
         }
     }
@@ -110,96 +115,150 @@ where
 {
     type Output = Result<S::Response, S::Error>;
 
-    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+    // Inline, as far as nothing fails: where the stack's futures are polled in one function, they need not be stored and
+    // loaded again between their layers (on the happy path 45 ns → 13 ns, with `call`).
+    #[inline]
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        loop {
+            let mut this = self.as_mut().project();
+            let StageProj::Calling { future, attempt } = this.stage.as_mut().project() else {
+                match ready!(self.as_mut().poll_wait(cx)) {
+                    Some(result) => return Poll::Ready(result),
+                    None => continue,
+                }
+            };
+            let result = ready!(future.poll(cx));
+            let outcome = judge(&mut attempt.verdict, &result);
+            if outcome == Outcome::Success {
+                // The attempt stays where it is until this future is dropped, as it is with Tower's own: to drop it here as
+                // well would cost 6 ns.
+                let shared = &this.parts.shared;
+                this.course.succeeded(&shared.plan);
+                shared.ended(this.course.attempt(), outcome, &Decision::Done);
+                return Poll::Ready(result);
+            }
+            // What the attempt's future holds goes at once, its result after the wait.
+            let calling = this.stage.as_mut().project_replace(Stage::Over);
+            let StageOwn::Calling { attempt, .. } = calling else {
+                unreachable!("it was calling above")
+            };
+            if let Some(result) = self.as_mut().failed(attempt, result, outcome) {
+                return Poll::Ready(result);
+            }
+        }
+    }
+}
+
+impl<Req, S, C, R>
+    ResponseFuture<Req, S, C, R, R::Kept, C::Call, S::Future, Result<S::Response, S::Error>>
+where
+    S: Service<R::Inner>,
+    C: Classify<R::Inner, S::Response, S::Error>,
+    R: Replay<Req>,
+{
+    /// After an attempt that was no success: waits for the next, or gives the result back, if there is to be none.
+    #[inline(never)]
+    fn failed(
+        self: Pin<&mut Self>,
+        attempt: Attempt<R::Kept, C::Call>,
+        mut result: Result<S::Response, S::Error>,
+        outcome: Outcome,
+    ) -> Option<Result<S::Response, S::Error>> {
+        let mut this = self.project();
+        let Parts { shared, replay, .. } = &**this.parts;
+        let Attempt {
+            mut verdict,
+            kept,
+            sent,
+        } = attempt;
+        sent.ended(outcome);
+        let replayable = || matches!(&kept, Some(kept) if replay.allows(kept, outcome));
+        let mut now = Now::lazy();
+        let ended = this
+            .course
+            .ended(&shared.plan, outcome, replayable, &mut now);
+        let (retry, kept) = match (ended, kept) {
+            (Decision::Retry(retry), Some(kept)) => (retry, kept),
+            (ended, _) => {
+                if shared.ended(this.course.attempt(), outcome, &ended) {
+                    verdict.exhausted(&mut result);
+                }
+                return Some(result);
+            }
+        };
+        shared.decided(this.course.attempt() + 1, outcome, &retry);
+        let backing_off = !retry.wait.is_zero();
+        let timer = backing_off.then(|| sleep_until(now.get() + retry.wait));
+        let pause = Some(Pause {
+            result,
+            verdict,
+            kept,
+            withdrawal: retry.withdrawal,
+            backing_off,
+        });
+        this.stage.set(Stage::Waiting { pause, timer });
+        None
+    }
+
+    /// Waits, and begins the next attempt; if that cannot be, gives back the result of the last one.
+    #[inline(never)]
+    fn poll_wait(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<S::Response, S::Error>>> {
         let mut this = self.project();
         let Parts {
             shared,
             classify,
             replay,
         } = &**this.parts;
-        loop {
-            match this.stage.as_mut().project() {
-                StageProj::Calling { future, attempt } => {
-                    let mut result = ready!(future.poll(cx));
-                    let mut attempt = attempt.take().expect("polled after completion");
-                    let outcome = judge(&mut attempt.verdict, &result);
-                    attempt.sent.ended(outcome);
-                    let kept = attempt.kept;
-                    let replayable = || matches!(&kept, Some(kept) if replay.allows(kept, outcome));
-                    let mut now = Now::lazy();
-                    let ended = this
-                        .course
-                        .ended(&shared.plan, outcome, replayable, &mut now);
-                    let (retry, kept) = match (ended, kept) {
-                        (Decision::Retry(retry), Some(kept)) => (retry, kept),
-                        (ended, _) => {
-                            this.stage.set(Stage::Over);
-                            if shared.ended(this.course.attempt(), outcome, &ended) {
-                                attempt.verdict.exhausted(&mut result);
-                            }
-                            return Poll::Ready(result);
-                        }
-                    };
-                    shared.decided(this.course.attempt() + 1, outcome, &retry);
-                    let backing_off = !retry.wait.is_zero();
-                    if backing_off {
-                        this.timer.set(Some(sleep_until(now.get() + retry.wait)));
-                    }
-                    // What the failed attempt's future holds goes before the wait, its result after it.
-                    let pause = Some(Pause {
-                        result,
-                        verdict: attempt.verdict,
-                        kept,
-                        withdrawal: retry.withdrawal,
-                        backing_off,
-                    });
-                    this.stage.set(Stage::Waiting { pause });
-                }
-                StageProj::Waiting { pause: slot } => {
-                    let pause = slot.as_mut().expect("polled after completion");
-                    if pause.backing_off {
-                        ready!(poll_timer(this.timer.as_mut(), cx));
-                        pause.backing_off = false;
-                    }
-                    let inner = this.inner.as_mut().expect("there while a retry can follow");
-                    let resumed = ready!(poll_inner(inner, this.course, this.timer.as_mut(), cx));
-                    this.timer.set(None);
-                    let pause = slot.take().expect("it was there above");
-                    let attempt = this.course.attempt() + 1;
-                    let last = this.course.next_is_last(&shared.plan);
-                    let again = resumed.and_then(|()| {
-                        let again = replay.again(pause.kept, attempt, last);
-                        again.ok_or(Stop::NotReplayable)
-                    });
-                    let (req, kept) = match again {
-                        Ok(again) => again,
-                        Err(why) => {
-                            this.stage.set(Stage::Over);
-                            shared.telemetry.stopped(why);
-                            let mut result = pause.result;
-                            if why.exhausts() {
-                                let mut verdict = pause.verdict;
-                                verdict.exhausted(&mut result);
-                            }
-                            return Poll::Ready(result);
-                        }
-                    };
-                    // It may hold a connection or a permit that the next attempt needs.
-                    drop(pause.result);
-                    let verdict = classify.start(&req);
-                    let sent = this.course.send(pause.withdrawal);
-                    shared.telemetry.sent();
-                    let future = inner.call(req);
-                    let attempt = Some(Attempt {
-                        verdict,
-                        kept,
-                        sent,
-                    });
-                    this.stage.set(Stage::Calling { future, attempt });
-                }
-                StageProj::Over => panic!("polled after completion"),
-            }
+        let StageProj::Waiting {
+            pause: slot,
+            mut timer,
+        } = this.stage.as_mut().project()
+        else {
+            panic!("polled after completion")
+        };
+        let pause = slot.as_mut().expect("polled after completion");
+        if pause.backing_off {
+            ready!(poll_timer(timer.as_mut(), cx));
+            pause.backing_off = false;
         }
+        let inner = this.inner.as_mut().expect("there while a retry can follow");
+        let resumed = ready!(poll_inner(inner, this.course, timer, cx));
+        let pause = slot.take().expect("it was there above");
+        let attempt = this.course.attempt() + 1;
+        let last = this.course.next_is_last(&shared.plan);
+        let again = resumed.and_then(|()| {
+            let again = replay.again(pause.kept, attempt, last);
+            again.ok_or(Stop::NotReplayable)
+        });
+        let (req, kept) = match again {
+            Ok(again) => again,
+            Err(why) => {
+                this.stage.set(Stage::Over);
+                shared.telemetry.stopped(why);
+                let mut result = pause.result;
+                if why.exhausts() {
+                    let mut verdict = pause.verdict;
+                    verdict.exhausted(&mut result);
+                }
+                return Poll::Ready(Some(result));
+            }
+        };
+        // It may hold a connection or a permit that the next attempt needs.
+        drop(pause.result);
+        let verdict = classify.start(&req);
+        let sent = this.course.send(pause.withdrawal);
+        shared.telemetry.sent();
+        let future = inner.call(req);
+        let attempt = Attempt {
+            verdict,
+            kept,
+            sent,
+        };
+        this.stage.set(Stage::Calling { future, attempt });
+        Poll::Ready(None)
     }
 }
 

@@ -1,8 +1,7 @@
 use crate::{ResponseFuture, layer::Parts, machine::Course};
-use resilience_core::{ByClone, Classify, Errors, Now, Replay};
+use resilience_core::{ByClone, Classify, Errors, Now, Replay, sync::Handles};
 use std::{
     fmt,
-    sync::Arc,
     task::{Context, Poll},
 };
 use tower_service::Service;
@@ -17,11 +16,11 @@ use tower_service::Service;
 /// | `clone` | shares budget and jitter; has its own inner service, and is not ready |
 pub struct Retry<S, C = Errors, R = ByClone> {
     inner: S,
-    parts: Arc<Parts<C, R>>,
+    parts: Handles<Parts<C, R>>,
 }
 
 impl<S, C, R> Retry<S, C, R> {
-    pub(crate) fn new(inner: S, parts: Arc<Parts<C, R>>) -> Self {
+    pub(crate) fn new(inner: S, parts: Handles<Parts<C, R>>) -> Self {
         Self { inner, parts }
     }
 
@@ -58,10 +57,13 @@ where
     type Future =
         ResponseFuture<Req, S, C, R, R::Kept, C::Call, S::Future, Result<S::Response, S::Error>>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner.poll_ready(cx)
     }
 
+    // Inline, as `poll` is, and for its reason.
+    #[inline]
     fn call(&mut self, req: Req) -> Self::Future {
         let Parts {
             shared,
@@ -75,6 +77,6 @@ where
         // The clone waits for retries; the service that is ready is the one that is called.
         let spare = kept.is_some().then(|| self.inner.clone());
         let future = self.inner.call(req);
-        ResponseFuture::new(self.parts.clone(), spare, course, future, verdict, kept)
+        ResponseFuture::new(self.parts.handle(), spare, course, future, verdict, kept)
     }
 }

@@ -59,7 +59,7 @@ impl Telemetry {
 impl<C, R> crate::RetryLayer<C, R> {
     /// Uses this recorder for metrics instead of the global one. Without effect for those already in use.
     pub fn bind_recorder(&self, recorder: &dyn metrics::Recorder) {
-        let telemetry = &self.shared.telemetry;
+        let telemetry = &self.parts.shared.telemetry;
         let counters = [&telemetry.attempts, &telemetry.recovered];
         for counter in counters.into_iter().chain(&telemetry.stopped) {
             counter.bind(recorder);

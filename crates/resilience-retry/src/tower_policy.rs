@@ -105,7 +105,7 @@ impl<C> Clone for TowerPolicy<C> {
 impl<C> Drop for TowerPolicy<C> {
     fn drop(&mut self) {
         if let Stage::Pausing { .. } = &self.stage {
-            let telemetry = &self.layer.shared.telemetry;
+            let telemetry = &self.layer.parts.shared.telemetry;
             telemetry.stopped(Stop::Abandoned);
         }
     }
@@ -127,14 +127,14 @@ where
     type Future = Pause;
 
     fn retry(&mut self, req: &mut Req, result: &mut Result<Res, E>) -> Option<Pause> {
-        let mut verdict = self.layer.classify.start(req);
+        let mut verdict = self.layer.parts.classify.start(req);
         let outcome = judge(&mut verdict, result);
         let stage = self.take();
-        let shared = &self.layer.shared;
+        let shared = &self.layer.parts.shared;
         let (mut course, sent) = match stage {
             Stage::First(began) => {
                 let mut began = began.map_or_else(Now::lazy, Now::at);
-                let deadline = self.layer.classify.deadline(req);
+                let deadline = self.layer.parts.classify.deadline(req);
                 let course = Course::begin(&shared.plan, deadline, &mut began);
                 (course, Sent::default())
             }
@@ -164,7 +164,7 @@ where
     }
 
     fn clone_request(&mut self, req: &Req) -> Option<Req> {
-        let plan = &self.layer.shared.plan;
+        let plan = &self.layer.parts.shared.plan;
         if !plan.retries() {
             return None;
         }
@@ -175,10 +175,10 @@ where
         } = self.take()
         {
             let sent = course.send(withdrawal);
-            self.layer.shared.telemetry.sent();
+            self.layer.parts.shared.telemetry.sent();
             Stage::Retrying { course, sent }
         } else {
-            let deadline = self.layer.shared.plan.deadline;
+            let deadline = self.layer.parts.shared.plan.deadline;
             Stage::First(deadline.map(|_| clock::now()))
         };
         Some(req.clone())

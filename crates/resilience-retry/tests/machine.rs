@@ -55,6 +55,28 @@ fn without_a_deadline_and_a_failure_nobody_reads_the_clock() {
 }
 
 #[test]
+fn a_success_earns_the_share_of_its_call_once() {
+    let budget = Budget::builder().ratio(1.0).floor_per_second(0.0);
+    let budget = budget.build().expect("valid");
+    budget.available(at(0));
+    let plan = plan(|builder| builder.budget(budget.clone()));
+
+    let mut course = Course::begin(&plan, None, &mut now(0));
+    course.succeeded(&plan);
+    assert_eq!(budget.available(at(0)), 1);
+
+    let mut course = Course::begin(&plan, None, &mut now(0));
+    let ended = course.ended(&plan, Outcome::TRANSIENT, || true, &mut now(0));
+    let Decision::Retry(retry) = ended else {
+        panic!("{ended:?}")
+    };
+    let sent = course.send(retry.withdrawal);
+    course.succeeded(&plan);
+    sent.ended(Outcome::Success);
+    assert_eq!(budget.available(at(0)), 1, "one earned more, and one spent");
+}
+
+#[test]
 fn a_single_attempt_has_no_deadline_to_keep() {
     let plan = plan(|builder| builder.attempts(1).deadline(millis(500)));
     assert!(!plan.retries());

@@ -1,5 +1,5 @@
 use super::Plan;
-use resilience_core::{Deadline, Now, Outcome, Reason, Timestamp, Waits, Withdrawal};
+use resilience_core::{Deadline, Now, Outcome, Reason, Timestamp, Withdrawal};
 use std::time::Duration;
 
 /// One call on its way through its attempts.
@@ -7,10 +7,10 @@ use std::time::Duration;
 pub struct Course {
     /// Attempts made, the current one included.
     attempts: u32,
-    /// When no further attempt may begin.
-    until: Option<Timestamp>,
-    /// Made with the first retry: a call that succeeds has no use for them.
-    waits: Option<Waits>,
+    /// When no further attempt may begin; the end of time where there is no deadline.
+    until: Timestamp,
+    /// The latest wait, without what was advised; zero before the first.
+    waited: Duration,
     /// Whether this call has been noted in the budget.
     deposited: bool,
 }
@@ -86,31 +86,42 @@ impl Stop {
 impl Course {
     /// The first attempt begins, of a call with or without a deadline of its own. Looks at the clock only if the plan
     /// has one.
+    #[inline]
     pub fn begin(plan: &Plan, deadline: Option<Deadline>, now: &mut Now) -> Self {
-        let own = plan.deadline.filter(|_| plan.retries());
-        let own = own.map(|own| Deadline::after(own, now));
-        let until = own.into_iter().chain(deadline).reduce(Deadline::earlier);
+        let mut until = deadline.map_or(Timestamp::MAX, Deadline::timestamp);
+        if let Some(own) = plan.deadline
+            && plan.retries()
+        {
+            until = until.min(now.get() + own);
+        }
         Self {
             attempts: 1,
-            until: until.map(Deadline::timestamp),
-            waits: None,
+            until,
+            waited: Duration::ZERO,
             deposited: false,
         }
     }
 
     /// The number of the current attempt; the first is 1.
+    #[inline]
     pub fn attempt(&self) -> u32 {
         self.attempts
     }
 
     /// When no further attempt may begin, if there is a deadline.
     pub fn until(&self) -> Option<Timestamp> {
-        self.until
+        Some(self.until).filter(|&until| until != Timestamp::MAX)
     }
 
     /// Whether the deadline has passed. Looks at the clock only if there is one.
     pub fn too_late(&self, now: &mut Now) -> bool {
-        self.until.is_some_and(|until| now.get() >= until)
+        self.until().is_some_and(|until| now.get() >= until)
+    }
+
+    /// The current attempt was a success: [`ended`](Self::ended), where there is nothing to decide.
+    #[inline]
+    pub fn succeeded(&mut self, plan: &Plan) {
+        self.deposit(plan);
     }
 
     /// The current attempt ended with `outcome`. `replayable`, asked only where all depends on it, says whether
@@ -124,7 +135,9 @@ impl Course {
         replayable: impl FnOnce() -> bool,
         now: &mut Now,
     ) -> Decision {
-        self.deposit(plan, outcome);
+        if !matches!(outcome, Outcome::Refused { .. }) {
+            self.deposit(plan);
+        }
         let advised = match advice(plan, outcome) {
             Advice::Done => return Decision::Done,
             Advice::Stop(why) => return Decision::Stop(why),
@@ -137,7 +150,7 @@ impl Course {
             return Decision::Stop(Stop::NotReplayable);
         }
         let wait = self.next_wait(plan, advised);
-        if self.until.is_some_and(|until| now.get() + wait >= until) {
+        if self.until().is_some_and(|until| now.get() + wait >= until) {
             return Decision::Stop(Stop::Deadline);
         }
         // Last, so that only a retry which nothing else prevents is taken out.
@@ -162,21 +175,23 @@ impl Course {
         self.attempts + 1 >= plan.attempts
     }
 
-    fn deposit(&mut self, plan: &Plan, outcome: Outcome) {
-        let refused = matches!(outcome, Outcome::Refused { .. });
-        if let Some(budget) = plan.budget.as_ref().filter(|_| !refused && !self.deposited) {
+    #[inline]
+    fn deposit(&mut self, plan: &Plan) {
+        if let Some(budget) = &plan.budget
+            && !self.deposited
+        {
             budget.deposit();
             self.deposited = true;
         }
     }
 
     fn next_wait(&mut self, plan: &Plan, advised: Option<Duration>) -> Duration {
-        let waits = self
-            .waits
-            .get_or_insert_with(|| plan.backoff.waits(plan.entropy.clone()));
+        // There is a wait before every attempt but the first.
+        let made = self.attempts - 1;
+        self.waited = plan.backoff.wait(made, self.waited, &plan.entropy);
         match advised {
-            None => waits.next_wait(),
-            Some(advised) => waits.next_after(advised.min(plan.advice_cap)),
+            None => self.waited,
+            Some(advised) => advised.min(plan.advice_cap).saturating_add(self.waited),
         }
     }
 }
@@ -222,6 +237,7 @@ pub struct Sent(Option<Withdrawal>);
 impl Sent {
     /// The attempt ended with `outcome`. If one of the family's own layers refused it, the dependency never saw
     /// it, and it returns to the budget.
+    #[inline]
     pub fn ended(mut self, outcome: Outcome) {
         if matches!(outcome, Outcome::Refused { .. }) {
             self.0 = None;
@@ -230,6 +246,7 @@ impl Sent {
 }
 
 impl Drop for Sent {
+    #[inline]
     fn drop(&mut self) {
         if let Some(withdrawal) = self.0.take() {
             withdrawal.spend();

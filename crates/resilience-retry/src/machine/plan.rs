@@ -14,6 +14,7 @@ pub struct Plan {
 
 impl Plan {
     /// Whether a call can be retried at all.
+    #[inline]
     pub fn retries(&self) -> bool {
         self.attempts > 1
     }
