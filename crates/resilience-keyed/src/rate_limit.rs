@@ -227,7 +227,7 @@ where
 
     #[expect(
         clippy::inline_always,
-        reason = "a permit that is built where it stays need not be copied: with one hot key, 105 → 80 ns"
+        reason = "a permit that is built where it stays need not be copied: with one hot key, 93 → 81 ns"
     )]
     #[inline(always)]
     fn admit(&self, req: &Req, now: &mut Now) -> Result<Self::Permit, Rejected> {
