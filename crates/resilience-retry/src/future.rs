@@ -116,7 +116,7 @@ where
     type Output = Result<S::Response, S::Error>;
 
     // Inline, as far as nothing fails: where the stack's futures are polled in one function, they need not be stored and
-    // loaded again between their layers (on the happy path 45 ns → 13 ns, with `call`).
+    // loaded again between their layers (on the happy path 46 ns → 20 ns, with `call`).
     #[inline]
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         loop {
