@@ -13,10 +13,7 @@ pub fn about(lock: &str, packages: &[&str]) -> Vec<(String, String)> {
     let cores = thread::available_parallelism().map_or(1, usize::from);
     let load = fs::read_to_string("/proc/loadavg").unwrap_or_default();
     let load = load.split(' ').next().unwrap_or_default();
-    let changed = match output(
-        "git",
-        &["status", "--porcelain", "--", "../crates", "crates"],
-    ) {
+    let changed = match output("git", &["status", "--porcelain", "--", ":/crates"]) {
         changes if changes.is_empty() => "",
         _ => ", with changes that are not committed",
     };
@@ -38,8 +35,9 @@ pub fn about(lock: &str, packages: &[&str]) -> Vec<(String, String)> {
 }
 
 fn output(program: &str, args: &[&str]) -> String {
-    let output = Command::new(program).args(args).output();
-    output.map_or_else(
+    let mut command = Command::new(program);
+    command.args(args).current_dir(env!("CARGO_MANIFEST_DIR"));
+    command.output().map_or_else(
         |_| "unknown".to_owned(),
         |output| String::from_utf8_lossy(&output.stdout).trim().to_owned(),
     )

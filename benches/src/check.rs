@@ -2,10 +2,10 @@
 //! bulkhead refuses, that a pending call is polled twice, that states are as so many calls leave them.
 
 use crate::{
+    drive::runtime,
     list::future_limit,
     memory,
     subject::{Bare, By, End, Subject},
-    time::runtime,
 };
 
 /// What is wrong with a subject, if anything.

@@ -1,13 +1,17 @@
 //! How every subject is driven: ready, call, and polls until there is an answer, with a waker that does nothing.
 //!
-//! Some of the others wait for asynchronous locks while another thread has them. They are asked again and again until they
-//! are done, as if somebody had woken them at once: the least that waiting can cost.
+//! What is still pending then waits for another thread, as some of the others do for asynchronous locks, and then for timers.
+//! It is brought to its end by a runtime that runs.
 
 use std::{
-    future::Future,
+    cell::RefCell,
+    future::{Future, poll_fn},
     pin::pin,
+    rc::{Rc, Weak},
     task::{Context, Poll, Waker},
+    time::Duration,
 };
+use tokio::runtime::{Builder, Runtime};
 use tower::Service;
 
 /// Requests are numbers below this, in a random order.
@@ -65,7 +69,7 @@ impl Tally {
                 return output;
             }
         }
-        insist(|| future.as_mut().poll(&mut cx))
+        insist(|cx| future.as_mut().poll(cx))
     }
 
     #[inline]
@@ -104,25 +108,34 @@ pub fn through<Req: Request, S: Service<Req>>(
     match service.poll_ready(&mut cx) {
         Poll::Ready(Ok(())) => {}
         Poll::Ready(Err(error)) => return Err(error),
-        Poll::Pending => insist(|| service.poll_ready(&mut cx))?,
+        Poll::Pending => insist(|cx| service.poll_ready(cx))?,
     }
     tally.wait(service.call(Req::of(number)))
 }
 
-/// Polls until it is ready. Lets others run now and then: who has the lock may be waiting for a core.
+thread_local! {
+    static RUNTIME: RefCell<Weak<Runtime>> = const { RefCell::new(Weak::new()) };
+}
+
+/// This thread's runtime, for timers to be registered with. It does not run, so that nothing else happens, until something
+/// has to wait.
+pub fn runtime() -> Rc<Runtime> {
+    RUNTIME.with_borrow_mut(|known| {
+        known.upgrade().unwrap_or_else(|| {
+            let runtime = Builder::new_current_thread().enable_time().build();
+            let runtime = Rc::new(runtime.expect("nothing special"));
+            *known = Rc::downgrade(&runtime);
+            runtime
+        })
+    })
+}
+
+/// Longer than any call takes.
+const PATIENCE: Duration = Duration::from_secs(10);
+
 #[cold]
 #[inline(never)]
-fn insist<T>(mut poll: impl FnMut() -> Poll<T>) -> T {
-    const PATIENCE: u32 = 1_000_000;
-    for attempt in 1..=PATIENCE {
-        if let Poll::Ready(output) = poll() {
-            return output;
-        }
-        if attempt % 256 == 0 {
-            std::thread::yield_now();
-        } else {
-            std::hint::spin_loop();
-        }
-    }
-    panic!("still pending, and nobody else is at it")
+fn insist<T>(mut poll: impl FnMut(&mut Context<'_>) -> Poll<T>) -> T {
+    let done = async { tokio::time::timeout(PATIENCE, poll_fn(|cx| poll(cx))).await };
+    runtime().block_on(done).expect("it is not stuck")
 }

@@ -87,7 +87,7 @@ fn options() -> Option<Options> {
 
 /// For Valgrind: builds the subject, and makes the calls.
 fn run(id: &str, calls: u64) {
-    let runtime = time::runtime();
+    let runtime = drive::runtime();
     let _entered = runtime.enter();
     let all = list::subjects();
     let subject = all.iter().find(|subject| subject.id() == id);

@@ -1,6 +1,9 @@
 //! What calls, instances, clones and keys allocate, and how large services and futures are.
 
-use crate::{drive::KEYS, subject::Subject, time::runtime};
+use crate::{
+    drive::{KEYS, runtime},
+    subject::Subject,
+};
 use allocation_counter::measure;
 
 /// Of one subject.

@@ -1,6 +1,7 @@
 //! Nanoseconds per call, on one thread and on several.
 
 use crate::{
+    drive::runtime,
     list::is_bare_of,
     progress::Progress,
     stats::Spread,
@@ -12,7 +13,6 @@ use std::{
     thread,
     time::{Duration, Instant},
 };
-use tokio::runtime::{Builder, Runtime};
 
 /// How long, and how often.
 #[derive(Clone, Copy, Debug)]
@@ -20,12 +20,6 @@ pub struct Effort {
     /// Of one subject in one round.
     pub batch: Duration,
     pub rounds: usize,
-}
-
-/// A runtime for timers to be registered with. It does not run, so that nothing else happens.
-pub fn runtime() -> Runtime {
-    let runtime = Builder::new_current_thread().enable_time().build();
-    runtime.expect("nothing special")
 }
 
 /// A subject with as many calls as fit into a batch.

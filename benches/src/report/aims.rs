@@ -69,7 +69,11 @@ impl Report<'_> {
                 times(now.gain),
                 cell(floor, |floor| times(floor.gain)),
                 aim,
-                verdict(met).to_owned(),
+                if now.each.median.is_nan() {
+                    "unknown".to_owned()
+                } else {
+                    verdict(met).to_owned()
+                },
             ])
         };
         let rows: Vec<_> = ours.iter().filter_map(row).collect();
@@ -90,7 +94,7 @@ impl Report<'_> {
     fn best_other(&self, subject: &Subject, of: impl Fn(&Figures) -> Option<f64>) -> String {
         let others = self.rows().filter_map(|(other, figures)| {
             let other_s = matches!(other.by, By::Peer(_)) && other.pattern == subject.pattern;
-            let value = of(figures).filter(|_| other_s)?;
+            let value = of(figures).filter(|value| other_s && !value.is_nan())?;
             Some((value, other))
         });
         let best = others.min_by(|a, b| a.0.total_cmp(&b.0));

@@ -109,6 +109,9 @@ fn verdict(met: bool) -> &'static str {
 }
 
 fn nanos(value: f64) -> String {
+    if value.is_nan() {
+        return "none".to_owned();
+    }
     if value.abs() < 9.95 {
         format!("{value:.1}")
     } else {
@@ -121,6 +124,9 @@ fn range(spread: Spread) -> String {
 }
 
 fn times(gain: Spread) -> String {
+    if gain.median.is_nan() {
+        return "none".to_owned();
+    }
     format!("× {:.2}", gain.median)
 }
 

@@ -67,7 +67,8 @@ impl Role {
     fn during(&mut self, slice: impl FnOnce(&mut Self) -> Result<Load>) -> Result<Slice> {
         let before = self.busy()?;
         let load = slice(self)?;
-        let busy = self.busy()? - before;
+        // A thread that has ended is not there any more.
+        let busy = self.busy()?.saturating_sub(before);
         Ok(Slice {
             per_second: load.calls / load.took.as_secs_f64(),
             cpu: busy.as_secs_f64() * 1e6 / load.calls,
