@@ -178,10 +178,17 @@ fn measure(subjects: &[Subject], options: &Options) -> io::Result<()> {
             figures.threads = threads;
         }
     }
+    let mut about = about::about(include_str!("../Cargo.lock"), &PACKAGES);
+    if options.short {
+        about.push((
+            "rounds".to_owned(),
+            "a few, to see that it works".to_owned(),
+        ));
+    }
     let report = Report {
         subjects,
         figures,
-        about: about::about(include_str!("../Cargo.lock"), &PACKAGES),
+        about,
     };
     let tables = report.markdown();
     println!("{tables}");
