@@ -1,6 +1,8 @@
 use crate::{
-    BreakerBuilder, BreakerConfig, BreakerPermit, Snapshot, State, Transition, builder::Hook,
-    machine::Machine, telemetry::Telemetry,
+    BreakerBuilder, BreakerConfig, BreakerPermit, Snapshot, State, Transition,
+    builder::Hook,
+    machine::{Machine, Refused},
+    telemetry::Telemetry,
 };
 use resilience_core::{
     ConfigError, Gate, GuardLayer, Name, Now, Policy, Reason, Rejected, sync::Handles,
@@ -95,16 +97,16 @@ impl Breaker {
     /// Not closed: beside the way of nearly all calls, so that it takes up no room there.
     #[cold]
     fn admit_slowly(&self, now: &mut Now) -> Result<BreakerPermit, Rejected> {
+        if let Some(refused) = self.0.machine.refuse_open(now) {
+            return Err(self.0.refuse(refused));
+        }
         let admission = self.0.machine.admit(now);
         // Before anybody is told of the transition: should the user's hook panic, the ticket comes back.
         let permit = admission
             .ticket
             .map(|ticket| BreakerPermit::new(self.0.handle(), ticket));
         self.0.announce(admission.transition);
-        permit.map_err(|refused| {
-            self.0.telemetry.refused(&self.0.machine);
-            Rejected::new(Reason::Open, self.0.name.clone()).retry_after(refused.retry_after)
-        })
+        permit.map_err(|refused| self.0.refuse(refused))
     }
 }
 
@@ -122,6 +124,11 @@ impl BreakerBuilder {
 }
 
 impl Shared {
+    fn refuse(&self, refused: Refused) -> Rejected {
+        self.telemetry.refused(&self.machine);
+        Rejected::new(Reason::Open, self.name.clone()).retry_after(refused.retry_after)
+    }
+
     /// Tells those who wait, the telemetry and the user. No lock is held here, and no permit is in danger.
     #[inline]
     pub(crate) fn announce(&self, transition: Option<Transition>) {

@@ -69,7 +69,8 @@ impl Sub for Timestamp {
 /// A duration in whole nanoseconds, saturating at [`u64::MAX`] (584 years).
 #[inline]
 pub fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+    let whole = duration.as_secs().saturating_mul(1_000_000_000);
+    whole.saturating_add(u64::from(duration.subsec_nanos()))
 }
 
 /// The present, read from the clock when somebody first asks, and then the same for all who share it.

@@ -160,6 +160,21 @@ impl Core {
         })
     }
 
+    /// Records a success that ends no run of failures, in a closed breaker with a count window. `false`: it does end one, or
+    /// makes the window large enough to be judged; nothing has been done.
+    ///
+    /// No other success opens a breaker: it takes the place of one, or of a failure, or is one more.
+    pub(crate) fn push_success(&mut self, minimum_calls: u64) -> bool {
+        let Window::Count(window) = &mut self.window else {
+            return false;
+        };
+        if self.run.failures() > 0 || window.next_is(minimum_calls) {
+            return false;
+        }
+        window.push(Mark::default());
+        true
+    }
+
     pub(crate) fn probe_head(
         &mut self,
         probe: NonZeroU64,

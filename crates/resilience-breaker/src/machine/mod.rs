@@ -122,18 +122,27 @@ impl Machine {
     }
 
     fn admit_refusing(&self, now: &mut Now) -> Admission {
-        let at = now.get();
-        let state = self.state();
-        let until = Timestamp::from_nanos(self.open_until.load(Ordering::Relaxed));
-        // Read after the word: of the opening that the word speaks of, or of a later one, which refuses as well.
-        if state == State::Open && at < until {
-            let retry_after = Some(until - at);
+        if let Some(refused) = self.refuse_open(now) {
             return Admission {
-                ticket: Err(Refused { retry_after }),
+                ticket: Err(refused),
                 transition: None,
             };
         }
+        let at = now.get();
         self.locked(|core| core.admit(at, &self.config, &self.entropy))
+    }
+
+    /// Refuses a call while the time is not over for which the breaker opened: nothing is locked, and nothing written.
+    #[inline]
+    pub(crate) fn refuse_open(&self, now: &mut Now) -> Option<Refused> {
+        if self.state() != State::Open {
+            return None;
+        }
+        let at = now.get();
+        // Read after the word: of the opening that the word speaks of, or of a later one, which refuses as well.
+        let until = Timestamp::from_nanos(self.open_until.load(Ordering::Relaxed));
+        let retry_after = Some(until - at);
+        (at < until).then_some(Refused { retry_after })
     }
 
     /// The head of the response is there, and the verdict is not: the time of the call ends here.
@@ -177,8 +186,17 @@ impl Machine {
         }
         match &self.undated {
             Some(undated) => undated.count(ticket.epoch),
-            None => self.has_no_window,
+            None => self.has_no_window || self.succeed_in_order(ticket),
         }
+    }
+
+    /// Records a success in a count window, which knows no other order than that of the calls.
+    fn succeed_in_order(&self, ticket: &Ticket) -> bool {
+        if self.times_calls {
+            return false;
+        }
+        let mut core = lock(&self.core);
+        core.word().epoch == ticket.epoch && core.push_success(self.config.minimum_calls)
     }
 
     fn finish_under_lock(&self, ticket: Ticket, outcome: Outcome, now: &mut Now) -> Ended {
