@@ -2,3 +2,4 @@
 
 pub mod report;
 pub mod sim;
+pub mod suite;

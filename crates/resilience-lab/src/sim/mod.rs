@@ -86,6 +86,7 @@ pub use distribution::{Distribution, Sample, Sampler};
 pub use engine::Sleep;
 pub use fault::{Fault, Pattern, Trouble};
 pub use figures::{ClientFigures, Latency, ServerFigures};
+pub(crate) use handler::is_good;
 pub use handler::{AllOf, answer};
 pub use naive::NaiveRetry;
 pub use random::Stream;

@@ -1,0 +1,212 @@
+//! The stacks that are compared, each configured once for all scenarios.
+
+use super::base::{ATTEMPT, PATIENCE, RETRIES};
+use crate::sim::{Connection, NaiveRetry, Request, Response, Sim, Stream, Workers};
+use resilience_core::{
+    BoxError,
+    sync::{Mutex, lock},
+};
+use resilience_stack::{
+    breaker::Breaker,
+    bulkhead::Bulkhead,
+    client::ClientStack,
+    config::{ClientConfig, ServerConfig},
+    file::StackFile,
+    server::ServerStack,
+};
+use std::{sync::Arc, time::Duration};
+use tower::{
+    ServiceBuilder,
+    limit::GlobalConcurrencyLimitLayer,
+    retry::{
+        Policy,
+        backoff::{Backoff, ExponentialBackoff, ExponentialBackoffMaker, MakeBackoff},
+        budget::{Budget, TpsBudget},
+    },
+    util::{BoxCloneServiceLayer, rng::Rng},
+};
+
+/// What is compared: the layers around every client, and around every server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stack {
+    /// A timeout around each call, and nothing else.
+    Nothing,
+    /// Retries at once, up to three, around that.
+    Naive,
+    /// Tower's own layers, configured as well as their documentation allows.
+    Tower,
+    /// The presets of this family: `ClientStack` and `ServerStack`.
+    Presets,
+}
+
+/// The layers around the clients of one process.
+pub struct Outgoing {
+    /// All of them.
+    pub layer: BoxCloneServiceLayer<Connection, Request, Response, BoxError>,
+    /// The breaker among them.
+    pub breaker: Option<Breaker>,
+    /// The bulkhead among them.
+    pub bulkhead: Option<Bulkhead>,
+}
+
+/// The layers around a server's workers.
+pub type Incoming = BoxCloneServiceLayer<Workers, Request, Response, BoxError>;
+
+/// How many calls a server lets in at once: three times what it works on.
+const SERVER_LIMIT: usize = 30;
+
+/// How many calls a client has in flight at most: the preset's default.
+const CLIENT_LIMIT: usize = 100;
+
+/// The file of the presets' configurations: one for all scenarios.
+pub const PRESETS: &str = include_str!("presets.toml");
+
+/// What [`PRESETS`] says of the client.
+pub fn client() -> Result<ClientConfig, BoxError> {
+    Ok(StackFile::parse(PRESETS)?.client_config("client")?.clone())
+}
+
+/// What [`PRESETS`] says of the server.
+pub fn server() -> Result<ServerConfig, BoxError> {
+    Ok(StackFile::parse(PRESETS)?.server_config("server")?.clone())
+}
+
+impl Stack {
+    /// All of them, the protected ones last.
+    pub const ALL: [Self; 4] = [Self::Nothing, Self::Naive, Self::Tower, Self::Presets];
+
+    /// As it stands in tables and charts.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Nothing => "nothing",
+            Self::Naive => "naive retries",
+            Self::Tower => "Tower's layers",
+            Self::Presets => "presets",
+        }
+    }
+
+    /// The layers of a client process.
+    pub fn client(self, sim: &Sim, name: &str) -> Result<Outgoing, BoxError> {
+        let timeout = ServiceBuilder::new().timeout(ATTEMPT);
+        let layer = match self {
+            Self::Nothing => BoxCloneServiceLayer::new(timeout),
+            Self::Naive => BoxCloneServiceLayer::new(
+                ServiceBuilder::new()
+                    .layer(NaiveRetry::layer(RETRIES))
+                    .layer(timeout.into_inner()),
+            ),
+            Self::Tower => BoxCloneServiceLayer::new(
+                ServiceBuilder::new()
+                    .timeout(PATIENCE)
+                    .retry(TowerRetry::new(sim.stream(name))?)
+                    .load_shed()
+                    .layer(GlobalConcurrencyLimitLayer::new(CLIENT_LIMIT))
+                    .layer(timeout.into_inner()),
+            ),
+            Self::Presets => return presets(sim, name, client()?),
+        };
+        Ok(Outgoing {
+            layer,
+            breaker: None,
+            bulkhead: None,
+        })
+    }
+
+    /// The layers of a server.
+    pub fn server(self, sim: &Sim, name: &str) -> Result<Incoming, BoxError> {
+        Ok(match self {
+            Self::Nothing | Self::Naive => BoxCloneServiceLayer::new(ServiceBuilder::new()),
+            Self::Tower => BoxCloneServiceLayer::new(
+                ServiceBuilder::new()
+                    .load_shed()
+                    .layer(GlobalConcurrencyLimitLayer::new(SERVER_LIMIT))
+                    .timeout(ATTEMPT),
+            ),
+            Self::Presets => {
+                let builder = ServerStack::http(name.to_owned()).config(server()?);
+                let stack = sim.seeded(name, || builder.build())?;
+                BoxCloneServiceLayer::new(ServiceBuilder::new().map_response(heads).layer(stack))
+            }
+        })
+    }
+}
+
+/// The preset of clients, as `config` says.
+pub fn presets(sim: &Sim, name: &str, config: ClientConfig) -> Result<Outgoing, BoxError> {
+    let stack = sim.seeded(name, || {
+        ClientStack::http(name.to_owned()).config(config).build()
+    })?;
+    Ok(Outgoing {
+        breaker: stack.breaker().cloned(),
+        bulkhead: stack.bulkhead().cloned(),
+        layer: BoxCloneServiceLayer::new(ServiceBuilder::new().map_response(heads).layer(stack)),
+    })
+}
+
+/// Bodies are empty here.
+fn heads<B>(response: http::Response<B>) -> Response {
+    response.map(|_| crate::sim::Body::default())
+}
+
+impl std::fmt::Debug for Outgoing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outgoing")
+            .field("breaker", &self.breaker)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Retries as the documentation of [`tower::retry`] shows them: so many at most, within a budget, and with a backoff. Values are
+/// its defaults.
+///
+/// Unlike the default's, jitter comes from one generator, so that callers do not wait in step.
+#[derive(Clone)]
+struct TowerRetry {
+    left: u32,
+    budget: Arc<TpsBudget>,
+    backoff: ExponentialBackoff<Chance>,
+}
+
+impl TowerRetry {
+    fn new(stream: Stream) -> Result<Self, BoxError> {
+        let chance = Chance(Arc::new(Mutex::new(stream)));
+        let (base, cap) = (Duration::from_millis(50), Duration::from_secs(3600));
+        let mut backoff = ExponentialBackoffMaker::new(base, cap, 0.99, chance)
+            .map_err(|error| format!("{error:?}"))?;
+        Ok(Self {
+            left: RETRIES,
+            budget: Arc::new(TpsBudget::default()),
+            backoff: backoff.make_backoff(),
+        })
+    }
+}
+
+impl<E> Policy<Request, Response, E> for TowerRetry {
+    type Future = tokio::time::Sleep;
+
+    fn retry(&mut self, _: &mut Request, result: &mut Result<Response, E>) -> Option<Self::Future> {
+        if result
+            .as_ref()
+            .is_ok_and(|response| crate::sim::is_good(response.status()))
+        {
+            self.budget.deposit();
+            return None;
+        }
+        self.left = self.left.checked_sub(1)?;
+        self.budget.withdraw().then(|| self.backoff.next_backoff())
+    }
+
+    fn clone_request(&mut self, req: &Request) -> Option<Request> {
+        Some(req.clone())
+    }
+}
+
+/// Shared by its clones.
+#[derive(Clone)]
+struct Chance(Arc<Mutex<Stream>>);
+
+impl Rng for Chance {
+    fn next_u64(&mut self) -> u64 {
+        lock(&self.0).bits()
+    }
+}
