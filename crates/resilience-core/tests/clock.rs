@@ -1,5 +1,8 @@
 //! Tokio's clock governs the family's time, and timestamps become timers.
-#![cfg(not(resilience_loom))]
+#![cfg(all(
+    not(resilience_loom),
+    any(not(feature = "fast-clock"), feature = "test-util")
+))]
 #![expect(
     clippy::disallowed_methods,
     reason = "compares with what the one clock read should have seen"

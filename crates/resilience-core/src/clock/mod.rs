@@ -1,21 +1,33 @@
 //! The one place that reads a clock: tokio's, so that `tokio::time::pause` and `advance` govern every layer.
 
+#[cfg(all(feature = "fast-clock", not(feature = "test-util")))]
+#[path = "counter.rs"]
+mod source;
+#[cfg(not(all(feature = "fast-clock", not(feature = "test-util"))))]
+#[path = "runtime.rs"]
+mod source;
+
 use crate::Timestamp;
-use std::{sync::OnceLock, time::Duration};
+use std::time::Duration;
 use tokio::time::Instant;
 
-/// The timestamp of the anchor. A runtime whose clock was paused before the anchor was taken lives in the
-/// anchor's past; nine years of room keep its timestamps apart from one another.
+/// The timestamp of the first read. A runtime whose clock was paused before that lives in the past of it; nine years of
+/// room keep its timestamps apart from one another.
 const ORIGIN: Timestamp = Timestamp::from_nanos(1 << 58);
 
-static ANCHOR: OnceLock<Instant> = OnceLock::new();
+/// The present, by tokio's clock. Works outside of a runtime too.
+///
+/// With the feature `fast-clock`: by the processor's time-stamp counter, where there is one that can be trusted (as
+/// [`quanta`](https://docs.rs/quanta) judges it), in less than half of the time. `tokio::time::pause` does not govern that
+/// one: switch the feature `test-util` on for tests, with which tokio's clock is read after all.
+#[inline]
+pub fn now() -> Timestamp {
+    source::now()
+}
 
-fn anchor() -> Instant {
-    #[cfg(feature = "test-util")]
-    if let Some(anchor) = HERE.get() {
-        return anchor;
-    }
-    *ANCHOR.get_or_init(read)
+/// The tokio instant of `at`, for timers. Times beyond what tokio can represent become thirty years from now.
+pub fn instant(at: Timestamp) -> Instant {
+    source::instant(at)
 }
 
 #[expect(
@@ -26,23 +38,9 @@ fn read() -> Instant {
     Instant::now()
 }
 
-/// The present, by tokio's clock. Works outside of a runtime too.
-pub fn now() -> Timestamp {
-    let (anchor, now) = (anchor(), read());
-    match now.checked_duration_since(anchor) {
-        Some(after) => ORIGIN + after,
-        None => ORIGIN - anchor.duration_since(now),
-    }
-}
-
-/// The tokio instant of `at`, for timers. Times beyond what tokio can represent become thirty years from now.
-pub fn instant(at: Timestamp) -> Instant {
-    let far = || read() + Duration::from_secs(86_400 * 365 * 30);
-    if at >= ORIGIN {
-        anchor().checked_add(at - ORIGIN).unwrap_or_else(far)
-    } else {
-        anchor().checked_sub(ORIGIN - at).unwrap_or_else(read)
-    }
+/// As far as tokio looks into the future.
+fn far() -> Instant {
+    read() + Duration::from_secs(86_400 * 365 * 30)
 }
 
 #[cfg(feature = "test-util")]
