@@ -1,8 +1,5 @@
 //! Tokio's clock governs the family's time, and timestamps become timers.
-#![cfg(all(
-    not(resilience_loom),
-    any(not(feature = "fast-clock"), feature = "test-util")
-))]
+#![cfg(not(resilience_loom))]
 #![expect(
     clippy::disallowed_methods,
     reason = "compares with what the one clock read should have seen"
