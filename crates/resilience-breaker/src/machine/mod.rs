@@ -50,7 +50,7 @@ use self::{
 };
 use resilience_core::{
     Entropy, Now, Outcome, Timestamp,
-    sync::{AtomicU64, Mutex, MutexGuard, Ordering, lock},
+    sync::{AtomicU64, Mutex, MutexGuard, Ordering, Padded, lock},
 };
 
 /// A circuit breaker without clock, telemetry or Tower.
@@ -71,7 +71,8 @@ pub struct Machine {
     open_until: AtomicU64,
     /// Where successes are dated later.
     undated: Option<Undated>,
-    core: Mutex<Core>,
+    /// Away from the words, so that who takes the lock does not take the line from those who read them.
+    core: Padded<Mutex<Core>>,
 }
 
 #[expect(
@@ -90,7 +91,7 @@ impl Machine {
             undated: config
                 .dates_later()
                 .then(|| Undated::new(config.success_batch, epoch)),
-            core: Mutex::new(core),
+            core: Padded(Mutex::new(core)),
             config,
             entropy,
         }
