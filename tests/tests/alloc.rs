@@ -87,6 +87,11 @@ fn with_and_without_recorder(test: impl Fn()) {
 }
 
 /// Requests are their own keys.
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    clippy::unnecessary_wraps,
+    reason = "as `Keyed` asks"
+)]
 fn key(req: &u64) -> Option<u64> {
     Some(*req)
 }

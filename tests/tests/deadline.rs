@@ -6,17 +6,14 @@ use axum::{Extension, Router, body::Body, extract::Request, response::IntoRespon
 use bytes::Bytes;
 use common::{
     Answer, Counts, Ledger, body_until, client,
-    inventory::{ask, channel, reply, serve_behind},
+    inventory::{OnlyStock, ask, channel, reply, serve_behind},
     send, serve, uri,
 };
-use futures_util::stream;
 use http::{Method, Response, StatusCode, Version};
 use http_body_util::{BodyExt, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use inventory_proto::{
-    StockReply, StockRequest,
-    inventory_client::InventoryClient,
-    inventory_server::{Inventory, InventoryServer},
+    StockRequest, inventory_client::InventoryClient, inventory_server::InventoryServer,
 };
 use resilience_stack::{
     core::{Deadline, clock},
@@ -34,7 +31,7 @@ use std::{
     time::Duration,
 };
 use tokio::{net::TcpListener, sync::mpsc};
-use tonic::{Code, Status, Streaming, transport::server::TcpIncoming};
+use tonic::{Code, transport::server::TcpIncoming};
 use tower::{Layer, Service, ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
 
 fn ms(millis: u64) -> Duration {
@@ -73,53 +70,6 @@ mod three_tiers {
         notes.lock().unwrap().push((tier, deadline.remaining()));
     }
 
-    /// Asks the supplier.
-    struct Warehouse {
-        notes: Notes,
-        supplier: SocketAddr,
-    }
-
-    #[tonic::async_trait]
-    impl Inventory for Warehouse {
-        async fn stock(
-            &self,
-            inbound: tonic::Request<StockRequest>,
-        ) -> Result<tonic::Response<StockReply>, Status> {
-            note(&self.notes, "warehouse", inbound.extensions());
-            let mut req = Request::new(Body::empty());
-            *req.uri_mut() = uri(self.supplier, "/");
-            pass_on(inbound.extensions(), req.extensions_mut());
-            let res = http_client().oneshot(req).await.unwrap();
-            assert_eq!(res.status(), StatusCode::OK);
-            Ok(tonic::Response::new(reply("lamp", 1)))
-        }
-
-        type WatchStream = stream::Empty<Result<StockReply, Status>>;
-
-        async fn watch(
-            &self,
-            _: tonic::Request<StockRequest>,
-        ) -> Result<tonic::Response<Self::WatchStream>, Status> {
-            Err(Status::unimplemented("not needed"))
-        }
-
-        async fn deliver(
-            &self,
-            _: tonic::Request<Streaming<StockReply>>,
-        ) -> Result<tonic::Response<StockReply>, Status> {
-            Err(Status::unimplemented("not needed"))
-        }
-
-        type AskStream = stream::Empty<Result<StockReply, Status>>;
-
-        async fn ask(
-            &self,
-            _: tonic::Request<Streaming<StockRequest>>,
-        ) -> Result<tonic::Response<Self::AskStream>, Status> {
-            Err(Status::unimplemented("not needed"))
-        }
-    }
-
     async fn supplier(notes: Notes) -> SocketAddr {
         let handler = get(move |req: Request| async move {
             note(&notes, "supplier", req.extensions());
@@ -131,9 +81,20 @@ mod three_tiers {
     async fn warehouse(notes: Notes, supplier: SocketAddr) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
+        let asks_supplier = OnlyStock(move |inbound: tonic::Request<StockRequest>| {
+            note(&notes, "warehouse", inbound.extensions());
+            let mut req = Request::new(Body::empty());
+            *req.uri_mut() = uri(supplier, "/");
+            pass_on(inbound.extensions(), req.extensions_mut());
+            async move {
+                let res = http_client().oneshot(req).await.unwrap();
+                assert_eq!(res.status(), StatusCode::OK);
+                Ok(tonic::Response::new(reply("lamp", 1)))
+            }
+        });
         let server = tonic::transport::Server::builder()
             .layer(deadline().grpc().respond())
-            .add_service(InventoryServer::new(Warehouse { notes, supplier }));
+            .add_service(InventoryServer::new(asks_supplier));
         tokio::spawn(server.serve_with_incoming(TcpIncoming::from(listener)));
         address
     }

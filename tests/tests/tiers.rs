@@ -5,14 +5,16 @@
 mod common;
 
 use axum::{Router, body::Body, extract::Request, routing::get};
-use common::{client, inventory::channel, serve, uri};
+use common::{
+    client,
+    inventory::{OnlyStock, channel},
+    serve, uri,
+};
 use futures_util::{StreamExt, stream};
 use http::{Response, StatusCode};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use inventory_proto::{
-    StockReply, StockRequest,
-    inventory_client::InventoryClient,
-    inventory_server::{Inventory, InventoryServer},
+    StockRequest, inventory_client::InventoryClient, inventory_server::InventoryServer,
 };
 use resilience_stack::{
     http::{ExhaustedLayer, RetriesExhausted, pass_on},
@@ -27,7 +29,7 @@ use std::{
     time::Duration,
 };
 use tokio::net::TcpListener;
-use tonic::{Status, Streaming, transport::server::TcpIncoming};
+use tonic::{Status, transport::server::TcpIncoming};
 use tower::{ServiceBuilder, ServiceExt, util::BoxCloneSyncService};
 
 const CALLS: usize = 500;
@@ -127,60 +129,23 @@ async fn dependency(calls: &Arc<AtomicUsize>) -> SocketAddr {
 }
 
 /// Asks the dependency for its stock.
-struct Warehouse {
-    dependency: SocketAddr,
-    client: BoxCloneSyncService<Request, Response<Body>, BoxError>,
-}
-
-#[tonic::async_trait]
-impl Inventory for Warehouse {
-    async fn stock(
-        &self,
-        inbound: tonic::Request<StockRequest>,
-    ) -> Result<tonic::Response<StockReply>, Status> {
-        let mut req = Request::new(Body::empty());
-        *req.uri_mut() = uri(self.dependency, "/");
-        pass_on(inbound.extensions(), req.extensions_mut());
-        match self.client.clone().oneshot(req).await {
-            Ok(res) if res.status().is_success() => unreachable!("it is down"),
-            Ok(res) => Err(Status::unavailable(res.status().to_string())),
-            Err(error) => Err(Status::unavailable(error.to_string())),
-        }
-    }
-
-    type WatchStream = stream::Empty<Result<StockReply, Status>>;
-
-    async fn watch(
-        &self,
-        _: tonic::Request<StockRequest>,
-    ) -> Result<tonic::Response<Self::WatchStream>, Status> {
-        Err(Status::unimplemented("not needed"))
-    }
-
-    async fn deliver(
-        &self,
-        _: tonic::Request<Streaming<StockReply>>,
-    ) -> Result<tonic::Response<StockReply>, Status> {
-        Err(Status::unimplemented("not needed"))
-    }
-
-    type AskStream = stream::Empty<Result<StockReply, Status>>;
-
-    async fn ask(
-        &self,
-        _: tonic::Request<Streaming<StockRequest>>,
-    ) -> Result<tonic::Response<Self::AskStream>, Status> {
-        Err(Status::unimplemented("not needed"))
-    }
-}
-
 async fn warehouse(setup: Setup, dependency: SocketAddr) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let warehouse = Warehouse {
-        dependency,
-        client: setup.http(),
-    };
+    let client = setup.http();
+    let warehouse = OnlyStock(move |inbound: tonic::Request<StockRequest>| {
+        let client = client.clone();
+        let mut req = Request::new(Body::empty());
+        *req.uri_mut() = uri(dependency, "/");
+        pass_on(inbound.extensions(), req.extensions_mut());
+        async move {
+            match client.oneshot(req).await {
+                Ok(res) if res.status().is_success() => unreachable!("it is down"),
+                Ok(res) => Err(Status::unavailable(res.status().to_string())),
+                Err(error) => Err(Status::unavailable(error.to_string())),
+            }
+        }
+    });
     let incoming = TcpIncoming::from(listener);
     let service = InventoryServer::new(warehouse);
     let mut server = tonic::transport::Server::builder();

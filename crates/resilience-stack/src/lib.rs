@@ -136,7 +136,9 @@
 //! | `metrics`, `tracing` | | telemetry |
 //! | `serde` | | configurations of all layers can be read and written |
 //! | `file` | | presets from a file of named stacks (`file::StackFile`) |
-//! | `full` | | all of these but `client-rustls` |
+//! | `fast-clock` | | the processor's time-stamp counter as the clock, at a third of the cost ([`core::clock`]) |
+//! | `test-util` | | for tests: tokio's clock even with `fast-clock` |
+//! | `full` | | all of these but the last two and `client-rustls` |
 
 #[cfg(feature = "breaker")]
 pub use resilience_breaker as breaker;

@@ -140,3 +140,36 @@ pub(crate) fn channel(address: SocketAddr) -> Channel {
         .unwrap()
         .connect_lazy()
 }
+
+/// An inventory of which only `stock` is asked for, and a function answers.
+pub(crate) struct OnlyStock<F>(pub(crate) F);
+
+#[tonic::async_trait]
+impl<F, R> Inventory for OnlyStock<F>
+where
+    F: Fn(Request<StockRequest>) -> R + Send + Sync + 'static,
+    R: Future<Output = Result<Response<StockReply>, Status>> + Send,
+{
+    async fn stock(&self, req: Request<StockRequest>) -> Result<Response<StockReply>, Status> {
+        (self.0)(req).await
+    }
+
+    type WatchStream = Replies;
+
+    async fn watch(&self, _: Request<StockRequest>) -> Result<Response<Replies>, Status> {
+        Err(Status::unimplemented("only stock"))
+    }
+
+    async fn deliver(
+        &self,
+        _: Request<Streaming<StockReply>>,
+    ) -> Result<Response<StockReply>, Status> {
+        Err(Status::unimplemented("only stock"))
+    }
+
+    type AskStream = Replies;
+
+    async fn ask(&self, _: Request<Streaming<StockRequest>>) -> Result<Response<Replies>, Status> {
+        Err(Status::unimplemented("only stock"))
+    }
+}
