@@ -1,6 +1,7 @@
 use crate::{
     layer::Parts,
     machine::{Course, Decision, Sent, Stop},
+    service::Made,
 };
 use pin_project_lite::pin_project;
 use resilience_core::{
@@ -21,12 +22,10 @@ pin_project! {
     ///
     /// Dropping it drops the attempt that is under way, or gives up the wait for the next one.
     pub struct ResponseFuture<Req, S, C, R, K, V, F, T> {
-        parts: Handle<Parts<C, R>>,
-        // What retries are sent through; `None` when none can follow.
-        inner: Option<S>,
+        made: Handle<Made<S, C, R>>,
         course: Course,
         #[pin]
-        stage: Stage<K, V, F, T>,
+        stage: Stage<S, K, V, F, T>,
         req: PhantomData<fn(Req)>,
     }
 
@@ -34,18 +33,18 @@ pin_project! {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
             if let StageProj::Waiting { pause: Some(_), .. } = this.stage.as_mut().project() {
-                this.parts.shared.telemetry.stopped(Stop::Abandoned);
+                this.made.parts.shared.telemetry.stopped(Stop::Abandoned);
             }
         }
     }
 }
 
 pin_project! {
-    // The timer of a wait lies where the future of an attempt lay: the timer, 112 bytes, makes the future no larger
-    // where that of the inner service has as many.
+    // The timer of a wait and the service for a retry lie where the future of an attempt lay: they make the future no larger
+    // where that of the inner service has as many bytes, of which the timer alone has 112.
     #[project = StageProj]
     #[project_replace = StageOwn]
-    enum Stage<K, V, F, T> {
+    enum Stage<S, K, V, F, T> {
         Calling {
             #[pin]
             future: F,
@@ -53,7 +52,7 @@ pin_project! {
         },
         Waiting {
             // Taken when the wait is over.
-            pause: Option<Pause<K, V, T>>,
+            pause: Option<Pause<S, K, V, T>>,
             // For the end of the backoff, and then for the deadline.
             #[pin]
             timer: Option<Sleep>,
@@ -70,22 +69,21 @@ struct Attempt<K, V> {
 }
 
 /// What is held between two attempts.
-struct Pause<K, V, T> {
+struct Pause<S, K, V, T> {
     /// What the caller gets if the next attempt cannot be made; dropped only when it can.
     result: T,
     /// What has judged it.
     verdict: V,
     kept: K,
     withdrawal: Option<Withdrawal>,
-    /// The backoff is not over; after it, the inner service is to become ready.
-    backing_off: bool,
+    /// What the next attempt is sent through once it is ready. There from the end of the backoff on.
+    inner: Option<S>,
 }
 
 impl<Req, S, C, R, K, V, F, T> ResponseFuture<Req, S, C, R, K, V, F, T> {
     #[inline]
     pub(crate) fn new(
-        parts: Handle<Parts<C, R>>,
-        inner: Option<S>,
+        made: Handle<Made<S, C, R>>,
         course: Course,
         future: F,
         verdict: V,
@@ -97,8 +95,7 @@ impl<Req, S, C, R, K, V, F, T> ResponseFuture<Req, S, C, R, K, V, F, T> {
             sent: Sent::default(),
         };
         Self {
-            parts,
-            inner,
+            made,
             course,
             stage: Stage::Calling { future, attempt },
             req: PhantomData,
@@ -109,7 +106,7 @@ impl<Req, S, C, R, K, V, F, T> ResponseFuture<Req, S, C, R, K, V, F, T> {
 impl<Req, S, C, R> Future
     for ResponseFuture<Req, S, C, R, R::Kept, C::Call, S::Future, Result<S::Response, S::Error>>
 where
-    S: Service<R::Inner>,
+    S: Service<R::Inner> + Clone,
     C: Classify<R::Inner, S::Response, S::Error>,
     R: Replay<Req>,
 {
@@ -132,7 +129,7 @@ where
             if outcome == Outcome::Success {
                 // The attempt stays where it is until this future is dropped, as it is with Tower's own: to drop it here as
                 // well would cost 6 ns.
-                let shared = &this.parts.shared;
+                let shared = &this.made.parts.shared;
                 this.course.succeeded(&shared.plan);
                 shared.ended(this.course.attempt(), outcome, &Decision::Done);
                 return Poll::Ready(result);
@@ -152,7 +149,7 @@ where
 impl<Req, S, C, R>
     ResponseFuture<Req, S, C, R, R::Kept, C::Call, S::Future, Result<S::Response, S::Error>>
 where
-    S: Service<R::Inner>,
+    S: Service<R::Inner> + Clone,
     C: Classify<R::Inner, S::Response, S::Error>,
     R: Replay<Req>,
 {
@@ -165,7 +162,7 @@ where
         outcome: Outcome,
     ) -> Option<Result<S::Response, S::Error>> {
         let mut this = self.project();
-        let Parts { shared, replay, .. } = &**this.parts;
+        let Parts { shared, replay, .. } = &this.made.parts;
         let Attempt {
             mut verdict,
             kept,
@@ -187,14 +184,13 @@ where
             }
         };
         shared.decided(this.course.attempt() + 1, outcome, &retry);
-        let backing_off = !retry.wait.is_zero();
-        let timer = backing_off.then(|| sleep_until(now.get() + retry.wait));
+        let timer = (!retry.wait.is_zero()).then(|| sleep_until(now.get() + retry.wait));
         let pause = Some(Pause {
             result,
             verdict,
             kept,
             withdrawal: retry.withdrawal,
-            backing_off,
+            inner: None,
         });
         this.stage.set(Stage::Waiting { pause, timer });
         None
@@ -211,7 +207,7 @@ where
             shared,
             classify,
             replay,
-        } = &**this.parts;
+        } = &this.made.parts;
         let StageProj::Waiting {
             pause: slot,
             mut timer,
@@ -220,13 +216,12 @@ where
             panic!("polled after completion")
         };
         let pause = slot.as_mut().expect("polled after completion");
-        if pause.backing_off {
+        if pause.inner.is_none() {
             ready!(poll_timer(timer.as_mut(), cx));
-            pause.backing_off = false;
         }
-        let inner = this.inner.as_mut().expect("there while a retry can follow");
+        let inner = pause.inner.get_or_insert_with(|| this.made.spare());
         let resumed = ready!(poll_inner(inner, this.course, timer, cx));
-        let pause = slot.take().expect("it was there above");
+        let mut pause = slot.take().expect("it was there above");
         let attempt = this.course.attempt() + 1;
         let last = this.course.next_is_last(&shared.plan);
         let again = resumed.and_then(|()| {
@@ -251,7 +246,8 @@ where
         let verdict = classify.start(&req);
         let sent = this.course.send(pause.withdrawal);
         shared.telemetry.sent();
-        let future = inner.call(req);
+        let inner = pause.inner.as_mut();
+        let future = inner.expect("it is ready").call(req);
         let attempt = Attempt {
             verdict,
             kept,

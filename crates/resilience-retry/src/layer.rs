@@ -4,7 +4,7 @@ use crate::{
     machine::{self, Decision, Plan},
     telemetry::{self, Telemetry},
 };
-use resilience_core::{Budget, ByClone, ConfigError, Errors, Name, Outcome, clock, sync::Handles};
+use resilience_core::{Budget, ByClone, ConfigError, Errors, Name, Outcome, clock};
 use std::{fmt, sync::Arc};
 use tower_layer::Layer;
 
@@ -20,7 +20,7 @@ use tower_layer::Layer;
 ///
 /// `resilience-http` sets both for HTTP and gRPC, with `.http()` and `.grpc()`.
 pub struct RetryLayer<C = Errors, R = ByClone> {
-    pub(crate) parts: Handles<Parts<C, R>>,
+    pub(crate) parts: Parts<C, R>,
 }
 
 /// What a layer, its clones, their services and calls have in common.
@@ -31,8 +31,7 @@ pub(crate) struct Shared {
     on_retry: Option<Hook>,
 }
 
-/// [`Shared`], and what has a type of its own. Calls hold a handle that is counted at the place of their thread: an `Arc` to
-/// which two threads count costs each of them 70 ns a time.
+/// [`Shared`], and what has a type of its own.
 pub(crate) struct Parts<C, R> {
     pub(crate) shared: Arc<Shared>,
     pub(crate) classify: Arc<C>,
@@ -65,33 +64,40 @@ impl RetryBuilder {
             plan,
             on_retry: self.on_retry,
         };
-        let (classify, replay) = (Arc::new(Errors), Arc::new(ByClone));
-        Ok(RetryLayer::new(Arc::new(shared), classify, replay))
+        let parts = Parts {
+            shared: Arc::new(shared),
+            classify: Arc::new(Errors),
+            replay: Arc::new(ByClone),
+        };
+        Ok(RetryLayer { parts })
     }
 }
 
 impl<C, R> RetryLayer<C, R> {
-    fn new(shared: Arc<Shared>, classify: Arc<C>, replay: Arc<R>) -> Self {
-        let parts = Handles::new(Parts {
+    /// Decides with `classify` which outcomes are failures. It sees the request as the inner service gets it.
+    pub fn classify<D>(self, classify: D) -> RetryLayer<D, R> {
+        let Parts { shared, replay, .. } = self.parts;
+        let classify = Arc::new(classify);
+        let parts = Parts {
             shared,
             classify,
             replay,
-        });
-        Self { parts }
-    }
-
-    /// Decides with `classify` which outcomes are failures. It sees the request as the inner service gets it.
-    pub fn classify<D>(self, classify: D) -> RetryLayer<D, R> {
-        let Parts { shared, replay, .. } = &*self.parts;
-        RetryLayer::new(shared.clone(), Arc::new(classify), replay.clone())
+        };
+        RetryLayer { parts }
     }
 
     /// Sends requests again as `replay` says.
     pub fn replay<Q>(self, replay: Q) -> RetryLayer<C, Q> {
         let Parts {
             shared, classify, ..
-        } = &*self.parts;
-        RetryLayer::new(shared.clone(), classify.clone(), Arc::new(replay))
+        } = self.parts;
+        let replay = Arc::new(replay);
+        let parts = Parts {
+            shared,
+            classify,
+            replay,
+        };
+        RetryLayer { parts }
     }
 
     /// The name.
@@ -134,6 +140,17 @@ impl Shared {
     }
 }
 
+/// By hand: a derived `Clone` would ask for `C: Clone` and `R: Clone`.
+impl<C, R> Clone for Parts<C, R> {
+    fn clone(&self) -> Self {
+        Self {
+            shared: self.shared.clone(),
+            classify: self.classify.clone(),
+            replay: self.replay.clone(),
+        }
+    }
+}
+
 /// A clone shares the budget.
 impl<C, R> Clone for RetryLayer<C, R> {
     fn clone(&self) -> Self {
@@ -153,7 +170,7 @@ impl<C: fmt::Debug, R: fmt::Debug> fmt::Debug for RetryLayer<C, R> {
     }
 }
 
-impl<S, C, R> Layer<S> for RetryLayer<C, R> {
+impl<S: Clone, C, R> Layer<S> for RetryLayer<C, R> {
     type Service = Retry<S, C, R>;
 
     fn layer(&self, inner: S) -> Self::Service {

@@ -69,9 +69,13 @@
 //! | | |
 //! |---|---|
 //! | `poll_ready` | the inner service's |
-//! | `call` | calls the inner service, and keeps request and inner service, each as a clone, for retries. Before each retry waits for that clone's readiness; if that fails, the caller gets the result it had |
+//! | `call` | calls the inner service, and keeps a clone of the request for retries. Each retry waits for the readiness of a new clone of the service that was given to the layer, and calls that; if it cannot become ready, the caller gets the result it had |
 //! | dropping the future | drops the attempt, or gives up the wait; a retry that was not sent returns to the budget |
-//! | `clone` of layer or service | shares budget, jitter and metrics; a service's is not ready |
+//! | `clone` of layer or service | shares budget, jitter and metrics; a service's is not ready, and shares what retries are cloned of |
+//!
+//! The service that is given to the layer has to be `Clone`: the layer keeps one clone, that is never called, to make those
+//! for retries of, so that a call which needs no retry clones no service. It is cloned under a lock, as it need not be `Sync`:
+//! its `Clone` may take its time, but must not wait for a retry through the same layered service.
 //!
 //! # The budget
 //!

@@ -14,7 +14,12 @@ use tower::{Layer, Service, service_fn};
 
 fn allocations(builder: RetryBuilder) -> u64 {
     let layer = builder.build().expect("valid");
-    let mut service = layer.layer(service_fn(|req: u64| async move { Ok::<_, BoxError>(req) }));
+    // Only a retry clones the service.
+    let costly = String::from("a clone of this allocates");
+    let mut service = layer.layer(service_fn(move |req: u64| {
+        let _ = &costly;
+        async move { Ok::<_, BoxError>(req) }
+    }));
     let mut call = || {
         let mut cx = Context::from_waker(Waker::noop());
         assert!(service.poll_ready(&mut cx).is_ready());

@@ -8,11 +8,13 @@ use resilience_core::{
 };
 use resilience_retry::{RetryBuilder, RetryEvent, RetryLayer};
 use std::{
+    cell::Cell,
+    future::{Ready, ready},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicUsize, Ordering::SeqCst},
+        atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst},
     },
-    task::{Poll, Waker},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 use support::{
@@ -289,8 +291,121 @@ async fn the_ready_service_is_the_one_that_is_called() {
     service.ready().await.unwrap();
     service.call(1).await.unwrap();
     let called = script.seen().called.clone();
-    // The test's own clone, which is ready, then the one kept for retries.
-    assert_eq!(called, [1, 2, 2]);
+    // The test's own clone, which is ready, then one of the second, which the layer has made, for each retry.
+    assert_eq!(called, [1, 3, 4]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_service_is_cloned_when_a_retry_is_due_and_not_before() {
+    let script = Script::new([GOOD, BAD, BAD, GOOD]);
+    let mut service = build(builder()).layer(script.clone());
+    let clones = || script.seen().clones;
+    let before = clones();
+    service.ready().await.unwrap().call(1).await.unwrap();
+    assert_eq!(clones(), before, "a success needs none");
+
+    let mut future = task::spawn(service.ready().await.unwrap().call(1));
+    assert_pending!(future.poll());
+    assert_pending!(future.poll());
+    drop(future);
+    assert_eq!(script.calls(), 2);
+    assert_eq!(clones(), before, "nobody waited for the retry");
+
+    service.ready().await.unwrap().call(1).await.unwrap();
+    assert_eq!(clones(), before + 1);
+}
+
+/// Tells what has become of it: fails with the number of times that it was called before.
+#[derive(Clone)]
+struct Worn(u32);
+
+impl Service<u64> for Worn {
+    type Response = ();
+    type Error = BoxError;
+    type Future = Ready<Result<(), BoxError>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, _: u64) -> Self::Future {
+        self.0 += 1;
+        ready(Err(format!("{}", self.0 - 1).into()))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn retries_go_to_the_service_as_it_was_given_to_the_layer() {
+    let layer = builder().attempts(1).build().expect("valid");
+    let mut once = layer.layer(Worn(7));
+    let layer = builder().build().expect("valid");
+    let mut service = layer.layer(Worn(7));
+    for called in ["7", "8"] {
+        let error = once.ready().await.unwrap().call(1).await.unwrap_err();
+        assert_eq!(error.to_string(), called);
+        let error = service.ready().await.unwrap().call(1).await.unwrap_err();
+        assert_eq!(error.to_string(), "7", "of the third attempt");
+    }
+}
+
+/// The call's own handle keeps the template, and nobody keeps it longer.
+#[tokio::test(start_paused = true)]
+async fn the_service_is_gone_with_the_last_clone_and_call() {
+    let alive = Arc::new(());
+    let layer = builder().build().expect("valid");
+    let held = alive.clone();
+    let service = layer.layer(service_fn(move |_: u64| {
+        let _ = &held;
+        async { Err::<(), BoxError>("down".into()) }
+    }));
+    assert_eq!(Arc::strong_count(&alive), 3, "one to call, one to clone");
+    let mut future = task::spawn(service.clone().oneshot(1));
+    assert_pending!(future.poll());
+    drop(service);
+    assert_eq!(Arc::strong_count(&alive), 2, "one to clone");
+    future.await.unwrap_err();
+    assert_eq!(Arc::strong_count(&alive), 1);
+}
+
+/// Panics when it is cloned, if told so.
+struct Fragile(Arc<AtomicBool>);
+
+impl Clone for Fragile {
+    fn clone(&self) -> Self {
+        assert!(!self.0.load(SeqCst), "as told");
+        Self(self.0.clone())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_service_that_panics_in_its_clone_is_cloned_for_the_next_retry() {
+    let panics = Arc::new(AtomicBool::new(false));
+    let fragile = Fragile(panics.clone());
+    let calls = Arc::new(AtomicUsize::new(0));
+    let called = calls.clone();
+    let budget = budget_of(5);
+    let layer = builder().budget(budget.clone()).build().expect("valid");
+    let mut service = layer.layer(service_fn(move |_: u64| {
+        let _ = &fragile;
+        let number = called.fetch_add(1, SeqCst);
+        async move {
+            if number == 0 {
+                return Err::<(), BoxError>("down".into());
+            }
+            Ok(())
+        }
+    }));
+    panics.store(true, SeqCst);
+    let future = tokio::spawn(service.ready().await.unwrap().call(1));
+    assert!(future.await.unwrap_err().is_panic());
+    assert_eq!(calls.load(SeqCst), 1);
+    assert_eq!(support::available(&budget), 5, "nothing was sent");
+
+    panics.store(false, SeqCst);
+    calls.store(0, SeqCst);
+    service.ready().await.unwrap().call(1).await.unwrap();
+    assert_eq!(calls.load(SeqCst), 2);
+    assert_eq!(support::available(&budget), 4);
 }
 
 #[tokio::test(start_paused = true)]
@@ -340,8 +455,7 @@ async fn nothing_is_copied_where_no_retry_is_possible() {
         let result = service.ready().await.unwrap().call(Counted(copies.clone()));
         result.await.unwrap_err();
         assert_eq!(copies.load(SeqCst), expected, "of the request");
-        let spare = usize::from(attempts > 1);
-        assert_eq!(clones.load(SeqCst), spare, "of the service");
+        assert_eq!(clones.load(SeqCst), expected, "of the service");
     }
 }
 
@@ -530,6 +644,14 @@ fn futures_and_services_can_move_between_threads() {
     let mut service = build(builder()).layer(Script::new([GOOD]));
     let mut cx = std::task::Context::from_waker(Waker::noop());
     assert!(service.poll_ready(&mut cx).is_ready());
+    sendable(&service);
+    sendable(&service.call(1));
+    let not_sync = Cell::new(0);
+    let inner = service_fn(move |number: u64| {
+        not_sync.set(number);
+        ready(Err::<(), BoxError>("down".into()))
+    });
+    let mut service = builder().build().expect("valid").layer(inner);
     sendable(&service);
     sendable(&service.call(1));
     assert!(format!("{service:?} {:?}", build(builder())).contains("test"));

@@ -23,8 +23,9 @@ pub use loom::sync::{
 
 /// Locks `mutex`, also after a holder panicked.
 ///
-/// The family runs no user code under a lock and keeps every critical section consistent at each step, so a
-/// poisoned lock carries no broken invariant; refusing every later call because of it would.
+/// The family runs no user code under a lock, but for the `Clone` of a service that is retried, and keeps every critical
+/// section consistent at each step, so a poisoned lock carries no broken invariant; refusing every later call because of it
+/// would.
 pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     match mutex.lock() {
         Ok(guard) => guard,
