@@ -9,8 +9,9 @@ pub struct Course {
     attempts: u32,
     /// When no further attempt may begin; the end of time where there is no deadline.
     until: Timestamp,
-    /// The latest wait, without what was advised; zero before the first.
-    waited: Duration,
+    /// The latest wait, without what was advised, in nanoseconds; zero before the first. (As a `Duration`, the course has a
+    /// quarter more bytes, in the future of every call.)
+    waited: u64,
     /// Whether this call has been noted in the budget.
     deposited: bool,
 }
@@ -97,7 +98,7 @@ impl Course {
         Self {
             attempts: 1,
             until,
-            waited: Duration::ZERO,
+            waited: 0,
             deposited: false,
         }
     }
@@ -188,10 +189,12 @@ impl Course {
     fn next_wait(&mut self, plan: &Plan, advised: Option<Duration>) -> Duration {
         // There is a wait before every attempt but the first.
         let made = self.attempts - 1;
-        self.waited = plan.backoff.wait(made, self.waited, &plan.entropy);
+        let waited = Duration::from_nanos(self.waited);
+        let wait = plan.backoff.wait(made, waited, &plan.entropy);
+        self.waited = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
         match advised {
-            None => self.waited,
-            Some(advised) => advised.min(plan.advice_cap).saturating_add(self.waited),
+            None => wait,
+            Some(advised) => advised.min(plan.advice_cap).saturating_add(wait),
         }
     }
 }
