@@ -52,6 +52,25 @@ fn calls_earn_a_fifth_of_a_retry_each_for_ten_seconds() {
     assert_eq!(budget.available(at(10_000)), 0);
 }
 
+/// Each thread notes its calls at a place of its own.
+#[test]
+fn the_calls_of_all_threads_count_and_count_once() {
+    let budget = budget(1.0, 0.0);
+    budget.available(at(0));
+    let threads: Vec<_> = (0..64)
+        .map(|_| {
+            let budget = budget.clone();
+            std::thread::spawn(move || deposit(&budget, 2))
+        })
+        .collect();
+    for thread in threads {
+        thread.join().expect("it only counts");
+    }
+    deposit(&budget, 1);
+    assert_eq!(budget.available(at(0)), 129);
+    assert_eq!(budget.available(at(0)), 129, "at every look");
+}
+
 #[test]
 fn the_oldest_earnings_go_first() {
     let budget = budget(1.0, 0.0);
