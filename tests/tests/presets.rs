@@ -16,6 +16,7 @@ use resilience_stack::{
     http::{Degraded, InnerRetries, ReplayBody, RetriesExhausted},
     prelude::*,
     server::ServerStack,
+    timeout::TimedOut,
 };
 use std::{
     convert::Infallible,
@@ -121,14 +122,54 @@ async fn the_clients_fallback_answers_for_failures_refusals_and_deadlines() {
 
 #[tokio::test(start_paused = true)]
 async fn the_clients_deadline_bounds_all_attempts() {
-    let stack = ClientStack::http("shop").deadline(4 * SECOND).build();
+    let stack = ClientStack::http("shop")
+        .deadline(4 * SECOND)
+        .attempt_timeout(3 * SECOND)
+        .build();
     let (calls, service) = dependency(|_| Fate::Hang);
     let begun = clock::now();
     let result = stack.unwrap().layer(service).oneshot(get_request()).await;
     assert!(result.is_err());
-    // The attempt timeout is 3 s.
     assert_eq!(calls.load(SeqCst), 2);
     assert!((clock::now() - begun) <= 4 * SECOND + MILLI);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_clients_attempts_have_a_third_of_its_deadline_each_unless_told() {
+    let stack = ClientStack::http("shop")
+        .deadline(SECOND)
+        .breaker(breaker(3));
+    let stack = stack.build().unwrap();
+    let (calls, service) = dependency(|_| Fate::Hang);
+    let result = stack.layer(service).oneshot(get_request()).await;
+    let error = result.unwrap_err();
+    let timed_out = TimedOut::find(&*error).expect("an attempt, not the call");
+    assert_eq!(timed_out.limit(), SECOND / 3);
+    assert_eq!(calls.load(SeqCst), 3);
+    assert_eq!(stack.breaker().unwrap().state(), State::Open);
+}
+
+#[test]
+fn an_attempt_that_may_take_the_whole_call_contradicts_retries() {
+    let within = |limit| {
+        ClientStack::http("shop")
+            .deadline(SECOND)
+            .attempt_timeout(limit)
+    };
+    let error = within(20 * SECOND).build().unwrap_err();
+    let said = "`attempt_timeout` is 20s; it must be less than `deadline`, which is 1s, to leave time for a retry";
+    assert!(error.to_string().ends_with(said), "{error}");
+    assert_eq!(within(SECOND).build().unwrap_err(), {
+        let grpc = ClientStack::grpc("shop").deadline(SECOND);
+        grpc.attempt_timeout(SECOND).build().unwrap_err()
+    });
+    assert!(within(SECOND - MILLI).build().is_ok());
+    assert!(within(SECOND).without_retry().build().is_ok());
+    let once = RetryLayer::builder("shop").attempts(1).build().unwrap();
+    assert!(within(SECOND).retry(once.http()).build().is_ok());
+    // The shortest time that there is can be had too.
+    let shortest = ClientStack::http("shop").deadline(Duration::from_nanos(1));
+    assert!(shortest.build().is_ok());
 }
 
 #[tokio::test(start_paused = true)]

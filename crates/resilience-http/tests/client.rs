@@ -19,6 +19,7 @@ use resilience_http::{
     Client, Degraded, HttpClassify,
     client::{Abandoned, Body, ClientBuilder, Error, Origin, RequestBuilder, error_for_status},
 };
+use resilience_timeout::TimedOut;
 use std::{
     io::{Read, Write},
     net::SocketAddr,
@@ -38,7 +39,7 @@ const HOUR: Duration = Duration::from_secs(3600);
 fn builder() -> ClientBuilder {
     Client::builder("test")
         .backoff(Backoff::constant(Duration::from_millis(1)).unwrap())
-        .timeout(HOUR)
+        .timeout(2 * HOUR)
         .attempt_timeout(HOUR)
         .body_idle(HOUR)
         .connect_timeout(HOUR)
@@ -476,7 +477,7 @@ mod time {
     #[tokio::test]
     async fn of_a_call_is_bounded() {
         let uri = silent().await;
-        let client = builder().timeout(SHORT).build().unwrap();
+        let client = builder().attempts(1).timeout(SHORT).build().unwrap();
         assert!(client.get(&uri).send().await.unwrap_err().is_timeout());
 
         let patient = builder().build().unwrap();
@@ -490,9 +491,18 @@ mod time {
     }
 
     #[tokio::test]
+    async fn of_an_attempt_is_a_third_of_that_of_the_call() {
+        let uri = silent().await;
+        let client = Client::builder("test").attempts(1).timeout(3 * SHORT);
+        let error = client.build().unwrap().get(&uri).send().await.unwrap_err();
+        let timed_out = TimedOut::find(&error).expect("not the call");
+        assert_eq!(timed_out.limit(), SHORT);
+    }
+
+    #[tokio::test]
     async fn of_a_call_is_not_made_longer_by_what_was_passed_on() {
         let uri = silent().await;
-        let client = builder().timeout(SHORT).build().unwrap();
+        let client = builder().attempts(1).timeout(SHORT).build().unwrap();
         let passed_on: [fn(RequestBuilder) -> RequestBuilder; 3] = [
             |request| request.header("x-request-timeout-ms", "3600000"),
             |request| request.extension(Deadline::within(HOUR).head_only()),
@@ -533,7 +543,7 @@ mod time {
         assert_eq!(of_client, Duration::ZERO, "it is not for the body");
         let own = left(client.get(&uri).timeout(2 * minute)).await;
         assert!(own <= 2 * minute && own > minute, "{own:?}");
-        let hasty = builder().timeout(minute).build().unwrap();
+        let hasty = builder().attempts(1).timeout(minute).build().unwrap();
         let longer = left(hasty.get(&uri).timeout(2 * minute)).await;
         assert!(longer > minute, "who asks for more gets it: {longer:?}");
     }
@@ -817,6 +827,19 @@ mod errors {
         assert!(!format!("{error:?}").contains("secret"));
         let res = client.get(&uri).send().await.unwrap();
         assert!(error_for_status(res).is_ok());
+    }
+
+    #[test]
+    fn name_an_attempt_timeout_that_leaves_no_time_for_retries() {
+        let second = Duration::from_secs(1);
+        let within = |limit| builder().timeout(second).attempt_timeout(limit);
+        let error = within(2 * second).build().unwrap_err();
+        assert_eq!(error.field(), "attempt_timeout");
+        let said = "`attempt_timeout` is 2s; it must be less than `timeout`, which is 1s, to leave time for a retry";
+        assert!(error.to_string().ends_with(said), "{error}");
+        assert!(within(second).build().is_err());
+        assert!(within(second).attempts(1).build().is_ok());
+        assert!(within(second / 2).build().is_ok());
     }
 
     #[test]

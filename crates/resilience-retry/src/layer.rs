@@ -18,7 +18,9 @@ use tower_layer::Layer;
 /// | which outcomes are failures | [`Errors`]: every error | [`classify`](Self::classify) |
 /// | how a request is sent again | [`ByClone`]: a clone, whatever it is | [`replay`](Self::replay) |
 ///
-/// `resilience-http` sets both for HTTP and gRPC, with `.http()` and `.grpc()`.
+/// Around HTTP and gRPC, call `.http()` or `.grpc()` (`use resilience_http::HttpLayer`), which set both. It compiles without,
+/// where the request is `Clone`, and is wrong: a `POST` is then repeated though it was received, and responses of any status
+/// are successes.
 pub struct RetryLayer<C = Errors, R = ByClone> {
     pub(crate) parts: Parts<C, R>,
 }
@@ -103,6 +105,11 @@ impl<C, R> RetryLayer<C, R> {
     /// The name.
     pub fn name(&self) -> &Name {
         &self.parts.shared.name
+    }
+
+    /// Whether a call can be retried at all.
+    pub fn retries(&self) -> bool {
+        self.parts.shared.plan.retries()
     }
 
     /// The budget, unless there is none.

@@ -15,6 +15,9 @@ use std::time::Duration;
 pub(crate) const CLIENT_LIMIT: usize = 100;
 pub(crate) const SERVER_LIMIT: usize = 1_000;
 
+/// How long an attempt may take that is not told, in a call that has the time for three.
+pub(crate) const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(3);
+
 /// What a stack speaks.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(
@@ -62,8 +65,9 @@ resilience_core::config! {
         pub bulkhead: Option<BulkheadConfig> as "resilience_core::config::or_false" = Some(limited(BulkheadConfig::default(), CLIENT_LIMIT)),
         /// The breaker. Default: that of [`BreakerConfig`].
         pub breaker: Option<BreakerConfig> as "resilience_core::config::or_false" = Some(BreakerConfig::default()),
-        /// How long one attempt may take. Default 3 s; more than zero, at most 365 days.
-        pub attempt_timeout: Duration as "resilience_core::config::humane" = Duration::from_secs(3),
+        /// How long one attempt may take: more than zero, at most 365 days, and where there are retries less than the
+        /// deadline. Default: a third of the deadline, at most 3 s.
+        pub attempt_timeout: Option<Duration> as "resilience_core::config::humane" = None,
     }
 }
 

@@ -245,7 +245,7 @@ configs! {
         rate_limit: option(RateLimitConfig::any()),
         bulkhead: option(BulkheadConfig::any()),
         breaker: option(BreakerConfig::any()),
-        attempt_timeout: durations(),
+        attempt_timeout: option(durations()),
     } => |config| ClientStack::http("x").config(config).build()?;
     ServerConfig {
         protocol: prop_oneof![Just(Protocol::Http), Just(Protocol::Grpc)],

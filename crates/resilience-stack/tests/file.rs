@@ -30,7 +30,7 @@ fn the_example_is_what_it_says() {
 
     let inventory = stacks.client_config("inventory").unwrap();
     assert_eq!(inventory.deadline, Duration::from_secs(2));
-    assert_eq!(inventory.attempt_timeout, Duration::from_millis(500));
+    assert_eq!(inventory.attempt_timeout, Some(Duration::from_millis(500)));
     let breaker = inventory.breaker.as_ref().unwrap();
     assert_eq!(breaker.open_for, Some(Duration::from_millis(250)));
     assert_eq!(
@@ -174,6 +174,11 @@ fn errors_name_place_field_value_and_what_would_be_right() {
             "client.b.c.rate_limit.quota",
             "1:15: `client.b.c.rate_limit.quota` is not set; it must be set, for example to \
              `Quota::per_second(100)`, in files \"100/s\"",
+        ),
+        (
+            "[client.a]\ndeadline = \"1s\"\nattempt_timeout = \"1s\"",
+            "client.a.attempt_timeout",
+            "3:19: `client.a.attempt_timeout` is 1s; it must be less than `deadline`, which is 1s, to leave time for a retry",
         ),
         (
             "[client.a.retry]\nbackoff = { base = \"20s\" }",

@@ -136,7 +136,7 @@ mod telemetry;
 
 pub use config::{BodyTimeoutConfig, DeadlineConfig, TimeoutConfig};
 pub use machine::{Allotted, DeadlineError, DeadlineExceeded, MalformedDeadline, Terms};
-pub use machine::{Kind, Limit, TimedOut};
+pub use machine::{Kind, Limit, TimedOut, attempt_timeout};
 
 #[cfg(all(feature = "tower", not(resilience_loom)))]
 pub use deadline::{

@@ -12,6 +12,7 @@ use resilience_core::{Backoff, BoxError, Budget, ConfigError, Name, config};
 use resilience_fallback::Failure;
 use resilience_keyed::Keyed;
 use resilience_retry::RetryBuilder;
+use resilience_timeout::attempt_timeout;
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 /// Builds a [`Client`].
@@ -29,7 +30,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 /// | [`breaker`](Self::breaker), [`no_breaker`](Self::no_breaker): per host | [`Breaker::new`] | checked by [`BreakerBuilder`] |
 /// | [`max_hosts`](Self::max_hosts): for which breakers and bulkheads are kept | 1,000 | 1 to 100,000,000 |
 /// | [`host_idle`](Self::host_idle): how long at least | 10 minutes | more than zero, at most 365 days |
-/// | [`attempt_timeout`](Self::attempt_timeout): one attempt, to the head of the response | 10 s | more than zero, at most 365 days |
+/// | [`attempt_timeout`](Self::attempt_timeout): one attempt, to the head of the response | a third of the timeout, at most 10 s | more than zero, at most 365 days; with retries less than the timeout |
 /// | [`body_idle`](Self::body_idle): from one frame of the body to the next | 30 s | more than zero, at most 365 days |
 /// | [`connect_timeout`](Self::connect_timeout): for TCP, all addresses of a host together | 5 s | more than zero, at most 365 days |
 /// | [`tcp_nodelay`](Self::tcp_nodelay) | yes | |
@@ -55,12 +56,15 @@ pub struct ClientBuilder {
     breaker: Option<Configure>,
     max_hosts: usize,
     host_idle: Duration,
-    attempt_timeout: Duration,
+    attempt_timeout: Option<Duration>,
     body_idle: Duration,
     connections: Connections,
     hooks: Hooks,
     fallback: Option<Fallback>,
 }
+
+/// How long an attempt may take that is not told, in a call that has the time for three.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
 type Configure = Arc<dyn Fn(BreakerBuilder) -> BreakerBuilder + Send + Sync>;
 pub(super) type Fallback = Arc<dyn Fn(Failed, Target) -> Answer + Send + Sync>;
@@ -80,7 +84,7 @@ impl ClientBuilder {
             breaker: Some(Arc::new(|breaker| breaker)),
             max_hosts: 1_000,
             host_idle: Duration::from_secs(600),
-            attempt_timeout: Duration::from_secs(10),
+            attempt_timeout: None,
             body_idle: Duration::from_secs(30),
             connections: Connections::default(),
             hooks: Hooks::default(),
@@ -189,11 +193,13 @@ impl ClientBuilder {
         self
     }
 
-    /// How long one attempt may take: connecting, sending the request, up to the head of the response. Best a third of the
-    /// [`timeout`](Self::timeout) or less: with more, a server that hangs leaves no time for another attempt, and where it is
-    /// not below the timeout at all, breakers see calls that were given up in place of failures.
+    /// How long one attempt may take: connecting, sending the request, up to the head of the response. Default: a third of
+    /// the [`timeout`](Self::timeout), at most 10 s.
+    ///
+    /// With retries it has to be less than the timeout: a server that hangs would leave no time for another attempt, and
+    /// breakers would see calls that were given up in place of failures. Best a third of it or less.
     pub fn attempt_timeout(mut self, timeout: Duration) -> Self {
-        self.attempt_timeout = timeout;
+        self.attempt_timeout = Some(timeout);
         self
     }
 
@@ -325,13 +331,21 @@ impl ClientBuilder {
             Some(budget) => self.retry.budget(budget),
             None => self.retry,
         };
+        let timeout = config::duration("timeout", self.timeout)?;
+        let retry = retry.build()?;
+        let whole = ("timeout", timeout);
         let stack = Stack {
-            timeout: config::duration("timeout", self.timeout)?,
+            timeout,
             deadline_header: self.deadline_header,
-            retry: retry.build()?,
             replay: self.replay,
             hosts: hosts.clone(),
-            attempt_timeout: config::duration("attempt_timeout", self.attempt_timeout)?,
+            attempt_timeout: attempt_timeout(
+                self.attempt_timeout,
+                ATTEMPT_TIMEOUT,
+                whole,
+                retry.retries(),
+            )?,
+            retry,
             body_idle: config::duration("body_idle", self.body_idle)?,
             transport: self.connections.build()?,
             hooks: self.hooks,

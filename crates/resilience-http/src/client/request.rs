@@ -81,7 +81,8 @@ impl RequestBuilder {
     }
 
     /// How long the whole call may take, its retries and the body of its response included: more than zero, at most 365 days.
-    /// Counts from [`send`](Self::send).
+    /// Counts from [`send`](Self::send). Attempts keep the client's own time: with less than that for the call, set
+    /// [`attempt_timeout`](Self::attempt_timeout) too.
     pub fn timeout(mut self, timeout: Duration) -> Self {
         self.timeout = Some(timeout);
         self

@@ -1,7 +1,7 @@
 use super::{ClientPolicies, ClientStack, Http, HttpClientStack, HttpRetryLayer};
 #[cfg(feature = "tonic")]
 use super::{Grpc, GrpcClientStack, SendTonicBody};
-use crate::config::{CLIENT_LIMIT, ClientConfig, Protocol, limited, part};
+use crate::config::{ATTEMPT_TIMEOUT, CLIENT_LIMIT, ClientConfig, Protocol, limited, part};
 use resilience_breaker::Breaker;
 use resilience_bulkhead::Bulkhead;
 use resilience_core::{Boxed, ConfigError, GuardLayer, Name, config};
@@ -14,7 +14,7 @@ use resilience_http::{
 };
 use resilience_ratelimit::RateLimit;
 use resilience_retry::RetryLayer;
-use resilience_timeout::{DeadlineLayer, TimeoutLayer};
+use resilience_timeout::{DeadlineLayer, TimeoutLayer, attempt_timeout};
 use std::{marker::PhantomData, time::Duration};
 use tower_layer::Identity;
 
@@ -42,7 +42,7 @@ struct Rest<P> {
     classify: HttpClassify,
     retry: Result<HttpRetryLayer, ConfigError>,
     deadline: Duration,
-    attempt_timeout: Duration,
+    attempt_timeout: Option<Duration>,
     protocol: PhantomData<fn() -> P>,
 }
 
@@ -193,9 +193,13 @@ impl<P, F, L, B, K> ClientBuilder<P, F, L, B, K> {
         self
     }
 
-    /// How long one attempt may take until the head of its response: more than zero and at most 365 days. Default 3 s.
+    /// How long one attempt may take until the head of its response: more than zero and at most 365 days. Default: a third
+    /// of the [`deadline`](Self::deadline), at most 3 s.
+    ///
+    /// With retries it has to be less than the deadline: a dependency that hangs would leave no time for another attempt,
+    /// and the breaker would see calls that were given up in place of failures. Best a third of it or less.
     pub fn attempt_timeout(mut self, limit: Duration) -> Self {
-        self.rest.attempt_timeout = limit;
+        self.rest.attempt_timeout = Some(limit);
         self
     }
 }
@@ -207,8 +211,12 @@ impl<P> Rest<P> {
         Ok(deadline.build()?.http())
     }
 
-    fn attempt_timeout(&self) -> Result<TimeoutLayer<HttpTimeout<Boxed>>, ConfigError> {
-        let limit = config::duration("attempt_timeout", self.attempt_timeout)?;
+    fn attempt_timeout(
+        &self,
+        repeated: bool,
+    ) -> Result<TimeoutLayer<HttpTimeout<Boxed>>, ConfigError> {
+        let whole = ("deadline", self.deadline);
+        let limit = attempt_timeout(self.attempt_timeout, ATTEMPT_TIMEOUT, whole, repeated)?;
         Ok(TimeoutLayer::new(self.name.clone(), limit)?.http())
     }
 }
@@ -219,11 +227,13 @@ impl<F, L, B, K> ClientBuilder<Http, F, L, B, K> {
         self.rest.agreed.clone()?;
         let policies = GuardLayer::new((self.rate_limit?, self.bulkhead?, self.breaker?));
         let guard = policies.clone().classify(self.rest.classify);
-        let (deadline, timeout) = (self.rest.deadline()?, self.rest.attempt_timeout()?);
+        let deadline = self.rest.deadline()?;
+        let retry = self.rest.retry.clone()?;
+        let timeout = self.rest.attempt_timeout(retry.retries())?;
         let layers = (
             self.fallback,
             deadline,
-            self.rest.retry?,
+            retry,
             guard.complete(AtEnd),
             timeout,
             SendDeadlineLayer::new(),
@@ -239,11 +249,13 @@ impl<F, L, B, K> ClientBuilder<Grpc, F, L, B, K> {
         self.rest.agreed.clone()?;
         let policies = GuardLayer::new((self.rate_limit?, self.bulkhead?, self.breaker?));
         let guard = policies.clone().classify(self.rest.classify);
-        let (deadline, timeout) = (self.rest.deadline()?, self.rest.attempt_timeout()?);
+        let deadline = self.rest.deadline()?;
+        let retry = self.rest.retry.clone()?;
+        let timeout = self.rest.attempt_timeout(retry.retries())?;
         let layers = (
             self.fallback,
             deadline.with_status(),
-            self.rest.retry?,
+            retry,
             SendTonicBody::new(|req| req.map(tonic::body::Body::new)),
             guard.complete(AtEnd).with_status(),
             timeout.with_status(),

@@ -10,7 +10,7 @@
 //! | rate limit | none | [`rate_limit`](ClientBuilder::rate_limit) |
 //! | bulkhead | 100 calls in flight | [`bulkhead`](ClientBuilder::bulkhead), [`without_bulkhead`](ClientBuilder::without_bulkhead) |
 //! | breaker | as [`Breaker::new`] has it | [`breaker`](ClientBuilder::breaker), [`without_breaker`](ClientBuilder::without_breaker) |
-//! | attempt timeout | 3 s to the head of the response | [`attempt_timeout`](ClientBuilder::attempt_timeout) |
+//! | attempt timeout | a third of the deadline, at most 3 s, to the head of the response | [`attempt_timeout`](ClientBuilder::attempt_timeout) |
 //! | what is left of a stated deadline, sent on | [`SendDeadlineLayer`] | |
 //!
 //! Rate limit, bulkhead and breaker are one guard; permits last until the body of the response ends. What the preset
