@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use futures_util::future::join_all;
-use http::{Request, Response, StatusCode};
+use http::{HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use resilience_stack::{breaker::State, core::clock, http::SendDeadlineLayer, prelude::*};
 use std::{
@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 use tokio::time::sleep;
-use tower::{Layer, Service, ServiceExt, service_fn};
+use tower::{Layer, Service, ServiceBuilder, ServiceExt, service_fn};
 
 const MILLI: Duration = Duration::from_millis(1);
 const SECOND: Duration = Duration::from_secs(1);
@@ -249,6 +249,60 @@ async fn retries_inside_the_bulkhead_hold_a_slot_while_they_wait() {
         right.clone().oneshot("").await
     });
     assert_eq!((waiting.unwrap(), other.unwrap()), ("whole", "whole"));
+}
+
+/// Answers all requests so, and counts them.
+fn answers<B>(
+    calls: &Calls,
+    answer: impl Fn() -> Result<Reply, BoxError> + Clone,
+) -> impl Service<Request<B>, Response = Reply, Error = BoxError> + Clone {
+    let calls = calls.clone();
+    service_fn(move |_: Request<B>| {
+        calls.next();
+        ready(answer())
+    })
+}
+
+#[tokio::test(start_paused = true)]
+async fn retries_without_their_form_for_http_repeat_what_must_not_happen_twice() {
+    let request = |method| {
+        let req = Request::builder().method(method);
+        req.body(Full::<Bytes>::default()).unwrap()
+    };
+    let (plain, http, grpc) = (Calls::default(), Calls::default(), Calls::default());
+    let stack = ServiceBuilder::new;
+
+    // Whether it was received, nobody knows.
+    let reset = || Err("reset".into());
+    let wrong = stack().retries(retries(SECOND)).service(answers(&plain, reset));
+    let right = stack().retries_http(retries(SECOND)).service(answers(&http, reset));
+    wrong.oneshot(request(Method::POST)).await.unwrap_err();
+    right.oneshot(request(Method::POST)).await.unwrap_err();
+    assert_eq!((plain.seen(), http.seen()), (3, 1));
+
+    let (plain, http) = (Calls::default(), Calls::default());
+    let unavailable = || {
+        let mut res = Reply::default();
+        *res.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+        Ok(res)
+    };
+    let wrong = stack().retries(retries(SECOND)).service(answers(&plain, unavailable));
+    let right = stack().retries_http(retries(SECOND)).service(answers(&http, unavailable));
+    wrong.oneshot(request(Method::GET)).await.unwrap();
+    right.oneshot(request(Method::GET)).await.unwrap();
+    assert_eq!((plain.seen(), http.seen()), (1, 3));
+
+    let http = Calls::default();
+    let unavailable = || {
+        let mut res = Reply::default();
+        res.headers_mut().insert("grpc-status", HeaderValue::from_static("14"));
+        Ok(res)
+    };
+    let wrong = stack().retries_http(retries(SECOND)).service(answers(&http, unavailable));
+    let right = stack().retries_grpc(retries(SECOND)).service(answers(&grpc, unavailable));
+    wrong.oneshot(request(Method::POST)).await.unwrap();
+    right.oneshot(request(Method::POST)).await.unwrap();
+    assert_eq!((http.seen(), grpc.seen()), (1, 3));
 }
 
 #[tokio::test(start_paused = true)]

@@ -5,6 +5,8 @@ use resilience_core::{GuardLayer, QueueLayer};
 use resilience_fallback::FallbackLayer;
 #[cfg(feature = "http")]
 use resilience_http::{AtEnd, HttpClassify, HttpLayer, Respond, RespondLayer};
+#[cfg(all(feature = "retry", feature = "http"))]
+use resilience_http::HttpReplay;
 #[cfg(feature = "retry")]
 use resilience_retry::RetryLayer;
 #[cfg(feature = "timeout")]
@@ -21,6 +23,7 @@ use tower_layer::Stack;
 /// | [`guard_http`](Self::guard_http) | `.layer(GuardLayer::new(policy).http().respond())` |
 /// | [`guard_grpc`](Self::guard_grpc) | `.layer(GuardLayer::new(policy).grpc().respond())` |
 /// | [`queue`](Self::queue), [`queue_http`](Self::queue_http), [`queue_grpc`](Self::queue_grpc) | the same with `QueueLayer` |
+/// | [`retries_http`](Self::retries_http), [`retries_grpc`](Self::retries_grpc) | `.layer(layer.http())`, `.layer(layer.grpc())` |
 /// | [`fallback`](Self::fallback), [`deadline`](Self::deadline), [`retries`](Self::retries), [`attempt_timeout`](Self::attempt_timeout) | `.layer(layer)`, for a layer of that kind |
 ///
 /// Breaker, bulkhead and rate limit have no methods of their own, since the three belong into one guard: what that
@@ -95,10 +98,29 @@ pub trait ServiceBuilderExt<L>: Into<ServiceBuilder<L>> {
     }
 
     /// Adds retries. Not `retry`: that is a method of `ServiceBuilder` itself, with another kind of argument.
+    ///
+    /// A plain [`RetryLayer`] clones every request whose type is `Clone`, and sends it again whatever it is. Around HTTP
+    /// that repeats what must not happen twice, such as a `POST` that was received: use
+    /// [`retries_http`](Self::retries_http) there, and [`retries_grpc`](Self::retries_grpc) for gRPC.
     #[cfg(feature = "retry")]
     #[doc(alias = "retry")]
     fn retries<C, R>(self, layer: RetryLayer<C, R>) -> ServiceBuilder<Stack<RetryLayer<C, R>, L>> {
         self.into().layer(layer)
+    }
+
+    /// [`retries`](Self::retries) for HTTP: responses are judged by their status, and what is not safe to repeat is sent
+    /// again only if it was never received. For other rules, change `layer.http()` and hand it to `retries`.
+    #[cfg(all(feature = "retry", feature = "http"))]
+    fn retries_http(self, layer: RetryLayer) -> ServiceBuilder<Stack<HttpRetries, L>> {
+        self.into().layer(layer.http())
+    }
+
+    /// [`retries`](Self::retries) for gRPC: calls are judged by their status in the head. All are taken to be safe to
+    /// repeat: for others hand `layer.grpc()` to `retries`, with
+    /// [`HttpReplay::deny_if`](resilience_http::HttpReplay::deny_if).
+    #[cfg(all(feature = "retry", feature = "http"))]
+    fn retries_grpc(self, layer: RetryLayer) -> ServiceBuilder<Stack<HttpRetries, L>> {
+        self.into().layer(layer.grpc())
     }
 
     /// Adds a deadline for the whole call.
@@ -130,3 +152,7 @@ pub type RespondingGuard<P> = GuardLayer<P, HttpClassify, AtEnd, Respond>;
 /// A queue for HTTP or gRPC that answers with responses.
 #[cfg(feature = "http")]
 pub type RespondingQueue<Q> = QueueLayer<Q, HttpClassify, AtEnd, Respond>;
+
+/// Retries over HTTP or gRPC.
+#[cfg(all(feature = "retry", feature = "http"))]
+pub type HttpRetries = RetryLayer<HttpClassify, HttpReplay>;

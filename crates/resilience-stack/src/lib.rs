@@ -47,7 +47,8 @@
 //! # }
 //! ```
 //!
-//! With Tower's `ServiceBuilder` you put them together yourself. [`ServiceBuilderExt`] names the layers among its methods:
+//! With Tower's `ServiceBuilder` you put them together yourself. [`ServiceBuilderExt`] names the layers among its methods;
+//! around HTTP and gRPC take those that end in `_http` and `_grpc`:
 //!
 //! ```
 //! use resilience_stack::prelude::*;
@@ -171,6 +172,8 @@ pub mod server;
 
 #[cfg(feature = "builder")]
 pub use ext::ServiceBuilderExt;
+#[cfg(all(feature = "builder", feature = "retry", feature = "http"))]
+pub use ext::HttpRetries;
 #[cfg(all(feature = "builder", feature = "http"))]
 pub use ext::{RespondingGuard, RespondingQueue};
 
