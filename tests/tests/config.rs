@@ -2,8 +2,12 @@
 
 use resilience_stack::{
     breaker::{Abandoned, BreakerBuilder},
-    http::BodyTimeoutLayer,
+    bulkhead::{BulkheadConfig, BulkheadQueueConfig},
+    config::{ClientConfig, ServerConfig},
+    core::Priority,
+    http::{BodyTimeoutLayer, Client},
     prelude::*,
+    ratelimit::RateLimitQueueConfig,
 };
 use std::time::Duration;
 
@@ -11,9 +15,17 @@ const SECOND: Duration = Duration::from_secs(1);
 const BAD_RATES: [f64; 6] = [0.0, -0.1, 1.1, f64::NAN, f64::INFINITY, f64::NEG_INFINITY];
 const BAD_DURATIONS: [Duration; 2] = [Duration::ZERO, Duration::MAX];
 
-/// The error must name the field, show the value, and say what would be right.
+/// The error must name the policy and the field, show the value, and say what would be right.
 #[track_caller]
 fn bad<T>(field: &str, result: Result<T, ConfigError>) {
+    let error = bad_part(field, result);
+    assert_eq!(error.policy().map(|name| &**name), Some("x"));
+    assert!(error.to_string().starts_with("policy \"x\": `"), "{error}");
+}
+
+/// Of what has no name of its own.
+#[track_caller]
+fn bad_part<T>(field: &str, result: Result<T, ConfigError>) -> ConfigError {
     let Err(error) = result else {
         panic!("`{field}` was accepted")
     };
@@ -25,6 +37,7 @@ fn bad<T>(field: &str, result: Result<T, ConfigError>) {
         text.contains(field) && text.contains(error.value()) && text.contains("it must be"),
         "{text}"
     );
+    error
 }
 
 fn a_breaker() -> BreakerBuilder {
@@ -167,20 +180,20 @@ fn retry_backoff_and_budget() {
     bad("attempts", builder().attempts(u32::MAX).build());
     for duration in BAD_DURATIONS {
         bad("deadline", builder().deadline(duration).build());
-        bad("wait", Backoff::constant(duration));
-        bad("base", Backoff::exponential(duration, 2.0, SECOND));
-        bad("cap", Backoff::exponential(SECOND, 2.0, duration));
+        bad_part("wait", Backoff::constant(duration));
+        bad_part("base", Backoff::exponential(duration, 2.0, SECOND));
+        bad_part("cap", Backoff::exponential(SECOND, 2.0, duration));
     }
     bad("advice_cap", builder().advice_cap(Duration::MAX).build());
     for factor in [0.0, 0.9, -2.0, 101.0, f64::NAN, f64::INFINITY] {
-        bad("factor", Backoff::exponential(SECOND, factor, SECOND));
+        bad_part("factor", Backoff::exponential(SECOND, factor, SECOND));
     }
-    bad("cap", Backoff::exponential(SECOND, 2.0, SECOND / 2));
+    bad_part("cap", Backoff::exponential(SECOND, 2.0, SECOND / 2));
     for ratio in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
-        bad("ratio", Budget::builder().ratio(ratio).build());
+        bad_part("ratio", Budget::builder().ratio(ratio).build());
     }
     for floor in [-1.0, 1e7, f64::NAN, f64::INFINITY] {
-        bad(
+        bad_part(
             "floor_per_second",
             Budget::builder().floor_per_second(floor).build(),
         );
@@ -196,4 +209,97 @@ fn timeout() {
         bad("body_total", layer.http().body_total(duration));
     }
     bad("limit", TimeoutLayer::builder("x").build());
+}
+
+#[test]
+fn deadline() {
+    for duration in BAD_DURATIONS {
+        bad("max", DeadlineLayer::builder("x").max(duration).build());
+        let unstated = DeadlineLayer::builder("x").unstated(duration);
+        bad("unstated", unstated.build());
+    }
+}
+
+#[test]
+fn queues_and_shares() {
+    let bulkhead = Bulkhead::new("x", 1).unwrap();
+    bad("limit", Bulkhead::builder("x").build());
+    bad(
+        "wait_up_to",
+        bulkhead.queue(&BulkheadQueueConfig::default()),
+    );
+    let limit = RateLimit::builder("x").quota(Quota::per_second(1));
+    let unset = RateLimitQueueConfig::default();
+    bad("wait_up_to", limit.build().unwrap().queue(&unset));
+    let queue = bulkhead.wait_up_to(SECOND).unwrap();
+    bad("max_waiting", queue.max_waiting(0));
+    for duration in BAD_DURATIONS {
+        bad("wait_up_to", bulkhead.wait_up_to(duration));
+    }
+    for share in [-0.1, 1.1, f64::NAN] {
+        let by_priority = bulkhead.by_priority(|(): &()| Priority::Normal);
+        bad("normal_share", by_priority.clone().normal_share(share));
+        bad("sheddable_share", by_priority.sheddable_share(share));
+    }
+}
+
+#[test]
+fn sliding_rate_limit() {
+    let builder = || SlidingRateLimit::builder("x").quota(Quota::per_second(1));
+    bad("quota", SlidingRateLimit::builder("x").build());
+    bad("quota.n", builder().quota(Quota::per_second(0)).build());
+    bad("buckets", builder().buckets(0).build());
+}
+
+#[test]
+fn keyed() {
+    let builder = || Keyed::builder("x").key(|key: &u64| Some(*key));
+    let each = || builder().each(|_| Breaker::new("each"));
+    bad("max_keys", each().max_keys(0).build());
+    bad("idle", each().idle(Duration::MAX).build());
+    bad(
+        "max_keys",
+        builder().quota(Quota::per_second(1)).max_keys(0).build(),
+    );
+    bad("quota.n", builder().quota(Quota::per_second(0)).build());
+}
+
+/// Parts that were built before have names of their own; what the preset builds has its name, however deep it is.
+#[test]
+fn presets() {
+    let unlimited = || {
+        let mut config = BulkheadConfig::default();
+        config.limit = Some(0);
+        Some(config)
+    };
+    let (mut client, mut server) = (ClientConfig::default(), ServerConfig::default());
+    (client.bulkhead, server.bulkhead) = (unlimited(), unlimited());
+    bad(
+        "bulkhead.limit",
+        ClientStack::http("x").config(client).build(),
+    );
+    bad(
+        "bulkhead.limit",
+        ServerStack::http("x").config(server).build(),
+    );
+    bad(
+        "deadline",
+        ClientStack::http("x").deadline(Duration::ZERO).build(),
+    );
+    bad(
+        "deadline",
+        ClientStack::grpc("x").deadline(Duration::ZERO).build(),
+    );
+    bad(
+        "deadline",
+        ServerStack::http("x").deadline(Duration::ZERO).build(),
+    );
+    let client = || Client::builder("x");
+    bad(
+        "connect_timeout",
+        client().connect_timeout(Duration::ZERO).build(),
+    );
+    bad("max_hosts", client().max_hosts(0).build());
+    let named = client().breaker(|breaker| breaker.probes(0));
+    bad("probes", named.build());
 }

@@ -274,8 +274,12 @@ async fn retries_without_their_form_for_http_repeat_what_must_not_happen_twice()
 
     // Whether it was received, nobody knows.
     let reset = || Err("reset".into());
-    let wrong = stack().retries(retries(SECOND)).service(answers(&plain, reset));
-    let right = stack().retries_http(retries(SECOND)).service(answers(&http, reset));
+    let wrong = stack()
+        .retries(retries(SECOND))
+        .service(answers(&plain, reset));
+    let right = stack()
+        .retries_http(retries(SECOND))
+        .service(answers(&http, reset));
     wrong.oneshot(request(Method::POST)).await.unwrap_err();
     right.oneshot(request(Method::POST)).await.unwrap_err();
     assert_eq!((plain.seen(), http.seen()), (3, 1));
@@ -286,8 +290,12 @@ async fn retries_without_their_form_for_http_repeat_what_must_not_happen_twice()
         *res.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
         Ok(res)
     };
-    let wrong = stack().retries(retries(SECOND)).service(answers(&plain, unavailable));
-    let right = stack().retries_http(retries(SECOND)).service(answers(&http, unavailable));
+    let wrong = stack()
+        .retries(retries(SECOND))
+        .service(answers(&plain, unavailable));
+    let right = stack()
+        .retries_http(retries(SECOND))
+        .service(answers(&http, unavailable));
     wrong.oneshot(request(Method::GET)).await.unwrap();
     right.oneshot(request(Method::GET)).await.unwrap();
     assert_eq!((plain.seen(), http.seen()), (1, 3));
@@ -295,11 +303,16 @@ async fn retries_without_their_form_for_http_repeat_what_must_not_happen_twice()
     let http = Calls::default();
     let unavailable = || {
         let mut res = Reply::default();
-        res.headers_mut().insert("grpc-status", HeaderValue::from_static("14"));
+        res.headers_mut()
+            .insert("grpc-status", HeaderValue::from_static("14"));
         Ok(res)
     };
-    let wrong = stack().retries_http(retries(SECOND)).service(answers(&http, unavailable));
-    let right = stack().retries_grpc(retries(SECOND)).service(answers(&grpc, unavailable));
+    let wrong = stack()
+        .retries_http(retries(SECOND))
+        .service(answers(&http, unavailable));
+    let right = stack()
+        .retries_grpc(retries(SECOND))
+        .service(answers(&grpc, unavailable));
     wrong.oneshot(request(Method::POST)).await.unwrap();
     right.oneshot(request(Method::POST)).await.unwrap();
     assert_eq!((http.seen(), grpc.seen()), (1, 3));

@@ -65,7 +65,8 @@ impl Bulkhead {
         let Some(max) = config.wait_up_to else {
             let expected = "set: more than zero and at most 365 days";
             let unset = format_args!("not set");
-            return Err(ConfigError::new("wait_up_to", unset, expected));
+            let error = ConfigError::new("wait_up_to", unset, expected);
+            return Err(error.of(self.name().clone()));
         };
         self.wait_up_to(max)?.max_waiting(config.max_waiting)
     }
@@ -223,11 +224,13 @@ impl BulkheadBuilder {
     pub fn build(&self) -> Result<Bulkhead, ConfigError> {
         let Some(limit) = self.config.limit else {
             let expected = format!("set, from 1 to {}", Bulkhead::MAX_LIMIT);
-            return Err(ConfigError::new("limit", format_args!("not set"), expected));
+            let error = ConfigError::new("limit", format_args!("not set"), expected);
+            return Err(error.of(self.name.clone()));
         };
+        let slots = Slots::new(limit).map_err(|error| error.of(self.name.clone()))?;
         Ok(Bulkhead {
             shared: Handles::new(Shared {
-                slots: Slots::new(limit)?,
+                slots,
                 telemetry: Telemetry::new(&self.name),
                 name: self.name.clone(),
             }),

@@ -41,17 +41,21 @@ impl<F> PriorityBulkhead<F> {
     /// Refuses normal calls while this share of the slots is taken: from 0 to 1, by default 0.9. Rounded up to whole
     /// slots, so that only a share of 0 leaves none.
     pub fn normal_share(mut self, share: f64) -> Result<Self, ConfigError> {
-        let share = config::within("normal_share", share, 0.0, 1.0)?;
-        self.normal = part(self.bulkhead.limit(), share);
+        self.normal = self.part("normal_share", share)?;
         Ok(self)
     }
 
     /// Refuses sheddable calls while this share of the slots is taken: from 0 to 1, by default 0.5. Rounded up to whole
     /// slots. What is more than the normal share has no effect.
     pub fn sheddable_share(mut self, share: f64) -> Result<Self, ConfigError> {
-        let share = config::within("sheddable_share", share, 0.0, 1.0)?;
-        self.sheddable = part(self.bulkhead.limit(), share);
+        self.sheddable = self.part("sheddable_share", share)?;
         Ok(self)
+    }
+
+    fn part(&self, field: &'static str, share: f64) -> Result<usize, ConfigError> {
+        let share = config::within(field, share, 0.0, 1.0);
+        let share = share.map_err(|error| error.of(self.bulkhead.name().clone()))?;
+        Ok(part(self.bulkhead.limit(), share))
     }
 
     /// [`normal_share`](Self::normal_share) and [`sheddable_share`](Self::sheddable_share), as `config` says.

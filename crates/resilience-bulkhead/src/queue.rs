@@ -33,9 +33,10 @@ impl BulkheadQueue {
     pub const DEFAULT_MAX_WAITING: usize = MAX_WAITING;
 
     pub(crate) fn new(bulkhead: Bulkhead, max: Duration) -> Result<Self, ConfigError> {
+        let max_wait = config::duration("wait_up_to", max);
         Ok(Self {
+            max_wait: max_wait.map_err(|error| error.of(bulkhead.name().clone()))?,
             bulkhead,
-            max_wait: config::duration("wait_up_to", max)?,
             max_waiting: Self::DEFAULT_MAX_WAITING,
         })
     }
@@ -46,7 +47,8 @@ impl BulkheadQueue {
     /// More than can get in within the maximum wait are of no use: with calls that take 50 ms and a limit of 10, 200
     /// per second.
     pub fn max_waiting(mut self, callers: usize) -> Result<Self, ConfigError> {
-        self.max_waiting = config::count("max_waiting", callers, 1, 10_000_000)?;
+        let callers = config::count("max_waiting", callers, 1, 10_000_000);
+        self.max_waiting = callers.map_err(|error| error.of(self.bulkhead.name().clone()))?;
         Ok(self)
     }
 

@@ -835,8 +835,8 @@ mod errors {
         let within = |limit| builder().timeout(second).attempt_timeout(limit);
         let error = within(2 * second).build().unwrap_err();
         assert_eq!(error.field(), "attempt_timeout");
-        let said = "`attempt_timeout` is 2s; it must be less than `timeout`, which is 1s, to leave time for a retry";
-        assert!(error.to_string().ends_with(said), "{error}");
+        let said = "policy \"test\": `attempt_timeout` is 2s; it must be less than `timeout`, which is 1s, to leave time for a retry";
+        assert_eq!(error.to_string(), said);
         assert!(within(second).build().is_err());
         assert!(within(second).attempts(1).build().is_ok());
         assert!(within(second / 2).build().is_ok());

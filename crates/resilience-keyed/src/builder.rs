@@ -123,19 +123,26 @@ impl<K, F> KeyedBuilder<K, F> {
     /// Called for the first call of a new key, without any lock held; of two that race, one policy is used by both. It
     /// should make a new policy each time: one that is shared with others is never dropped.
     ///
-    /// It cannot fail, since there is nobody to tell when a call comes by. Where the settings are not fixed, have them checked
-    /// once before:
+    /// It cannot fail, since there is nobody to tell when a call comes by. Where the settings are not fixed, have all of them
+    /// checked once before, and hand on those that were:
     ///
     /// ```
     /// use resilience_bulkhead::Bulkhead;
     /// use resilience_keyed::Keyed;
+    /// use std::collections::HashMap;
     ///
     /// # fn main() -> Result<(), resilience_core::ConfigError> {
-    /// # let configured = 8;
-    /// Bulkhead::new("tenants", configured)?;
+    /// # let configured = (8, HashMap::from([(7_u64, 100)]));
+    /// let (usual, of_some): (usize, HashMap<u64, usize>) = configured;
+    /// for &limit in of_some.values().chain([&usual]) {
+    ///     Bulkhead::new("tenants", limit)?;
+    /// }
     /// let tenants = Keyed::builder("tenants")
     ///     .key(|tenant: &u64| Some(*tenant))
-    ///     .each(move |_| Bulkhead::new("tenants", configured).expect("checked above"))
+    ///     .each(move |tenant| {
+    ///         let own = tenant.and_then(|tenant| of_some.get(tenant));
+    ///         Bulkhead::new("tenants", *own.unwrap_or(&usual)).expect("checked above")
+    ///     })
     ///     .build()?;
     /// # let _ = tenants;
     /// # Ok(())
@@ -195,7 +202,8 @@ impl<K, F, P> KeyedBuilder<K, F, Each<K, P>> {
         P: Forget + Clone,
     {
         let Each(factory) = self.kept;
-        let policies = Policies::new(self.settings.config.max_keys, self.settings.config.idle)?;
+        let policies = Policies::new(self.settings.config.max_keys, self.settings.config.idle);
+        let policies = policies.map_err(|error| error.of(self.settings.name.clone()))?;
         let overflow = match self.settings.config.overflow {
             Overflow::Share => Some(factory(None)),
             Overflow::Refuse => None,
@@ -213,16 +221,18 @@ impl<K, F, P> KeyedBuilder<K, F, Each<K, P>> {
 impl<K, F> KeyedBuilder<K, F, Quotas<K>> {
     /// The limits, or what is wrong with their configuration.
     pub fn build(self) -> Result<KeyedRateLimit<K, F>, ConfigError> {
+        let name = self.settings.name.clone();
+        let named = |error: ConfigError| error.of(name.clone());
         let pace = match self.kept.0 {
-            Asked::Same(quota) => rate_limit::Paces::Same(Pace::new(quota)?),
+            Asked::Same(quota) => rate_limit::Paces::Same(Pace::new(quota).map_err(named)?),
             Asked::By(pace) => rate_limit::Paces::By(pace),
         };
         let overflow = match self.settings.config.overflow {
-            Overflow::Share => Some(Gcra::new(pace.of(None).quota())?),
+            Overflow::Share => Some(Gcra::new(pace.of(None).quota()).map_err(named)?),
             Overflow::Refuse => None,
         };
         let shared = Handles::new(rate_limit::Shared {
-            rates: Rates::new(self.settings.config.max_keys)?,
+            rates: Rates::new(self.settings.config.max_keys).map_err(named)?,
             pace,
             overflow,
             common: self.settings.common(),

@@ -420,12 +420,13 @@ fn a_factory_that_panics_leaves_no_trace() {
 fn bad_configuration_is_an_error() {
     let field = |error: resilience_core::ConfigError| error.to_string();
     for keys in [0, 100_000_001] {
-        let expected = format!("`max_keys` is {keys}; it must be from 1 to 100000000");
-        assert_eq!(
-            field(one_each().max_keys(keys).build().unwrap_err()),
-            expected
-        );
-        assert_eq!(field(limit().max_keys(keys).build().unwrap_err()), expected);
+        let expected = |policy| {
+            format!("policy {policy:?}: `max_keys` is {keys}; it must be from 1 to 100000000")
+        };
+        let each = one_each().max_keys(keys).build().unwrap_err();
+        assert_eq!(field(each), expected("tenants"));
+        let limit = limit().max_keys(keys).build().unwrap_err();
+        assert_eq!(field(limit), expected("clients"));
     }
     let never = one_each().idle(Duration::ZERO).build().unwrap_err();
     assert_eq!(never.field(), "idle");

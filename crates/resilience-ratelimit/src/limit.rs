@@ -89,7 +89,8 @@ impl<C> RateLimit<C> {
         let Some(max) = config.wait_up_to else {
             let expected = "set: more than zero and at most 365 days";
             let unset = format_args!("not set");
-            return Err(ConfigError::new("wait_up_to", unset, expected));
+            let error = ConfigError::new("wait_up_to", unset, expected);
+            return Err(error.of(self.name().clone()));
         };
         self.wait_up_to(max)?.max_waiting(config.max_waiting)
     }
@@ -240,11 +241,13 @@ impl RateLimitBuilder {
     pub fn build(&self) -> Result<RateLimit, ConfigError> {
         let Some(quota) = self.config.quota else {
             let expected = "set, for example to `Quota::per_second(100)`, in files \"100/s\"";
-            return Err(ConfigError::new("quota", format_args!("not set"), expected));
+            let error = ConfigError::new("quota", format_args!("not set"), expected);
+            return Err(error.of(self.name.clone()));
         };
+        let gcra = Gcra::new(quota).map_err(|error| error.of(self.name.clone()))?;
         Ok(RateLimit {
             shared: Handles::new(Shared {
-                gcra: Gcra::new(quota)?,
+                gcra,
                 line: Line::new(),
                 spent: Gate::new(),
                 telemetry: Telemetry::new(&self.name),

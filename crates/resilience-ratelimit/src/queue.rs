@@ -28,9 +28,10 @@ impl<C> RateLimitQueue<C> {
     pub const DEFAULT_MAX_WAITING: usize = MAX_WAITING;
 
     pub(crate) fn new(limit: RateLimit<C>, max: Duration) -> Result<Self, ConfigError> {
+        let max_wait = config::duration("wait_up_to", max);
         Ok(Self {
+            max_wait: max_wait.map_err(|error| error.of(limit.name().clone()))?,
             limit,
-            max_wait: config::duration("wait_up_to", max)?,
             max_waiting: Self::DEFAULT_MAX_WAITING,
         })
     }
@@ -39,7 +40,8 @@ impl<C> RateLimitQueue<C> {
     /// [`Reason::Concurrency`](resilience_core::Reason::Concurrency): from 1 to 10,000,000, by default 10,000. The
     /// maximum wait is a limit too, and for most quotas the narrower one.
     pub fn max_waiting(mut self, callers: usize) -> Result<Self, ConfigError> {
-        self.max_waiting = config::count("max_waiting", callers, 1, 10_000_000)?;
+        let callers = config::count("max_waiting", callers, 1, 10_000_000);
+        self.max_waiting = callers.map_err(|error| error.of(self.limit.name().clone()))?;
         Ok(self)
     }
 

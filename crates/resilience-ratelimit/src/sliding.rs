@@ -193,11 +193,14 @@ impl SlidingRateLimitBuilder {
     pub fn build(&self) -> Result<SlidingRateLimit, ConfigError> {
         let Some(quota) = self.config.quota else {
             let expected = "set, for example to `Quota::per_second(100)`, in files \"100/s\"";
-            return Err(ConfigError::new("quota", format_args!("not set"), expected));
+            let error = ConfigError::new("quota", format_args!("not set"), expected);
+            return Err(error.of(self.name.clone()));
         };
+        let window = SlidingWindow::new(quota, self.config.buckets);
+        let window = window.map_err(|error| error.of(self.name.clone()))?;
         Ok(SlidingRateLimit {
             shared: Handles::new(Shared {
-                window: SlidingWindow::new(quota, self.config.buckets)?,
+                window,
                 spent: Gate::new(),
                 telemetry: Telemetry::new(&self.name),
                 name: self.name.clone(),

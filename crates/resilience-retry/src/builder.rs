@@ -108,6 +108,10 @@ impl RetryBuilder {
 
     /// The machine's part of it, or which setting cannot be.
     pub fn plan(&self) -> Result<Plan, ConfigError> {
+        self.checked().map_err(|error| error.of(self.name.clone()))
+    }
+
+    fn checked(&self) -> Result<Plan, ConfigError> {
         let config = &self.config;
         let deadline = config.deadline;
         let budget = match (&self.budget, &config.budget) {

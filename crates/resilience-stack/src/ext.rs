@@ -3,10 +3,10 @@
 use resilience_core::{GuardLayer, QueueLayer};
 #[cfg(feature = "fallback")]
 use resilience_fallback::FallbackLayer;
-#[cfg(feature = "http")]
-use resilience_http::{AtEnd, HttpClassify, HttpLayer, Respond, RespondLayer};
 #[cfg(all(feature = "retry", feature = "http"))]
 use resilience_http::HttpReplay;
+#[cfg(feature = "http")]
+use resilience_http::{AtEnd, HttpClassify, HttpLayer, Respond, RespondLayer};
 #[cfg(feature = "retry")]
 use resilience_retry::RetryLayer;
 #[cfg(feature = "timeout")]

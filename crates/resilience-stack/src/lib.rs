@@ -170,10 +170,10 @@ pub mod file;
 #[cfg(feature = "presets")]
 pub mod server;
 
-#[cfg(feature = "builder")]
-pub use ext::ServiceBuilderExt;
 #[cfg(all(feature = "builder", feature = "retry", feature = "http"))]
 pub use ext::HttpRetries;
+#[cfg(feature = "builder")]
+pub use ext::ServiceBuilderExt;
 #[cfg(all(feature = "builder", feature = "http"))]
 pub use ext::{RespondingGuard, RespondingQueue};
 

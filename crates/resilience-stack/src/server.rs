@@ -224,6 +224,11 @@ impl<L, B> ServerBuilder<L, B> {
 
     /// The stack, or which setting cannot be.
     pub fn build(self) -> Result<ServerStack<ServerPolicies<L, B>>, ConfigError> {
+        let name = self.rest.name.clone();
+        self.checked().map_err(|error| error.of(name))
+    }
+
+    fn checked(self) -> Result<ServerStack<ServerPolicies<L, B>>, ConfigError> {
         let policies = GuardLayer::new((self.rate_limit?, self.bulkhead?));
         let guard = policies.clone().classify(self.rest.classify);
         let max = config::duration("deadline", self.rest.deadline)?;

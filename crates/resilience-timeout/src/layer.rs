@@ -199,11 +199,9 @@ impl TimeoutBuilder {
     /// The layer, or which field makes no sense.
     pub fn build(self) -> Result<TimeoutLayer, ConfigError> {
         let Some(length) = self.config.limit else {
-            return Err(ConfigError::new(
-                "limit",
-                format_args!("not set"),
-                "set: more than zero and at most 365 days",
-            ));
+            let expected = "set: more than zero and at most 365 days";
+            let error = ConfigError::new("limit", format_args!("not set"), expected);
+            return Err(error.of(self.name));
         };
         let telemetry = Arc::new(Telemetry::new(&self.name));
         let limit = Limit::new(self.name, "limit", length)?;

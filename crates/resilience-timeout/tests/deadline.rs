@@ -169,7 +169,7 @@ mod allotted {
                 None,
                 (
                     "max",
-                    "`max` is 0ns; it must be more than zero and at most 365 days",
+                    "policy \"api\": `max` is 0ns; it must be more than zero and at most 365 days",
                 ),
             ),
             (
@@ -177,7 +177,7 @@ mod allotted {
                 None,
                 (
                     "max",
-                    "`max` is 31536000.000000001s; it must be more than zero and at most 365 days",
+                    "policy \"api\": `max` is 31536000.000000001s; it must be more than zero and at most 365 days",
                 ),
             ),
             (
@@ -185,7 +185,7 @@ mod allotted {
                 Some(ms(6)),
                 (
                     "unstated",
-                    "`unstated` is 6ms; it must be more than zero and at most `max`, 5ms",
+                    "policy \"api\": `unstated` is 6ms; it must be more than zero and at most `max`, 5ms",
                 ),
             ),
             (
@@ -193,7 +193,7 @@ mod allotted {
                 Some(Duration::ZERO),
                 (
                     "unstated",
-                    "`unstated` is 0ns; it must be more than zero and at most `max`, 5ms",
+                    "policy \"api\": `unstated` is 0ns; it must be more than zero and at most `max`, 5ms",
                 ),
             ),
         ] {

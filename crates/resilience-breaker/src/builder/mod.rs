@@ -215,7 +215,9 @@ impl BreakerBuilder {
 
     /// The algorithm alone, without name, hook, telemetry or clock; or what is wrong with the configuration.
     pub fn machine(&self) -> Result<Machine, ConfigError> {
-        Ok(Machine::new(self.config.check()?, self.entropy.clone()))
+        let config = self.config.check();
+        let config = config.map_err(|error| error.of(self.name.clone()))?;
+        Ok(Machine::new(config, self.entropy.clone()))
     }
 }
 

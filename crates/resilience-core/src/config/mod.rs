@@ -11,6 +11,7 @@ mod settings;
 #[cfg(feature = "serde")]
 pub use rate::Rate;
 
+use crate::Name;
 use std::{borrow::Cow, error::Error, fmt, time::Duration};
 
 /// A configuration that cannot work: the field, the value it had, and what would be right.
@@ -24,6 +25,7 @@ use std::{borrow::Cow, error::Error, fmt, time::Duration};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
+    policy: Option<Name>,
     field: Cow<'static, str>,
     value: String,
     expected: Cow<'static, str>,
@@ -37,13 +39,30 @@ impl ConfigError {
         expected: impl Into<Cow<'static, str>>,
     ) -> Self {
         Self {
+            policy: None,
             field: field.into(),
             value: format!("{value:?}"),
             expected: expected.into(),
         }
     }
 
-    /// The same error of a configuration that is the field `parent` of another one.
+    /// The same error of the policy with this name; who named one first knows best, and stays. Builders say so in the end.
+    ///
+    /// ```
+    /// # use resilience_core::ConfigError;
+    /// let error = ConfigError::new("limit", 0, "from 1 to 10").of("inventory");
+    /// assert_eq!(error.to_string(), "policy \"inventory\": `limit` is 0; it must be from 1 to 10");
+    /// assert_eq!((error.field(), error.policy().map(|name| &**name)), ("limit", Some("inventory")));
+    /// ```
+    pub fn of(self, policy: impl Into<Name>) -> Self {
+        Self {
+            policy: self.policy.or_else(|| Some(policy.into())),
+            ..self
+        }
+    }
+
+    /// The same error of a configuration that is the field `parent` of another one. Whose field that is, is for the other
+    /// one to say.
     ///
     /// ```
     /// # use resilience_core::ConfigError;
@@ -52,9 +71,15 @@ impl ConfigError {
     /// ```
     pub fn under(self, parent: &str) -> Self {
         Self {
+            policy: None,
             field: format!("{parent}.{}", self.field).into(),
             ..self
         }
+    }
+
+    /// The name of the policy, unless none is known, or the path of the field says it.
+    pub fn policy(&self) -> Option<&Name> {
+        self.policy.as_ref()
     }
 
     /// The name of the field, as the builder's method spells it; within other configurations with a path.
@@ -76,10 +101,14 @@ impl ConfigError {
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
+            policy,
             field,
             value,
             expected,
         } = self;
+        if let Some(policy) = policy {
+            write!(f, "policy {:?}: ", &**policy)?;
+        }
         write!(f, "`{field}` is {value}; it must be {expected}")
     }
 }

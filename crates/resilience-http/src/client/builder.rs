@@ -325,6 +325,11 @@ impl ClientBuilder {
 
     /// The client, or what is wrong with its configuration.
     pub fn build(self) -> Result<Client, ConfigError> {
+        let name = self.name.clone();
+        self.checked().map_err(|error| error.of(name))
+    }
+
+    fn checked(self) -> Result<Client, ConfigError> {
         let hosts = self.hosts()?;
         let budget = self.retry.plan()?.budget().cloned();
         let retry = match budget.clone() {

@@ -224,6 +224,11 @@ impl<P> Rest<P> {
 impl<F, L, B, K> ClientBuilder<Http, F, L, B, K> {
     /// The stack, or which setting cannot be.
     pub fn build(self) -> Result<HttpClientStack<F, ClientPolicies<L, B, K>>, ConfigError> {
+        let name = self.rest.name.clone();
+        self.checked().map_err(|error| error.of(name))
+    }
+
+    fn checked(self) -> Result<HttpClientStack<F, ClientPolicies<L, B, K>>, ConfigError> {
         self.rest.agreed.clone()?;
         let policies = GuardLayer::new((self.rate_limit?, self.bulkhead?, self.breaker?));
         let guard = policies.clone().classify(self.rest.classify);
@@ -246,6 +251,11 @@ impl<F, L, B, K> ClientBuilder<Http, F, L, B, K> {
 impl<F, L, B, K> ClientBuilder<Grpc, F, L, B, K> {
     /// The stack, or which setting cannot be.
     pub fn build(self) -> Result<GrpcClientStack<F, ClientPolicies<L, B, K>>, ConfigError> {
+        let name = self.rest.name.clone();
+        self.checked().map_err(|error| error.of(name))
+    }
+
+    fn checked(self) -> Result<GrpcClientStack<F, ClientPolicies<L, B, K>>, ConfigError> {
         self.rest.agreed.clone()?;
         let policies = GuardLayer::new((self.rate_limit?, self.bulkhead?, self.breaker?));
         let guard = policies.clone().classify(self.rest.classify);

@@ -22,9 +22,12 @@ use toml::{
 /// ```
 /// use resilience_stack::{breaker::{Breaker, BreakerConfig}, file::from_toml};
 ///
-/// let check = |config: &BreakerConfig| Breaker::from_config("x", config.clone()).map(drop);
+/// let check = |config: &BreakerConfig| Breaker::from_config("inventory", config.clone()).map(drop);
 /// let error = from_toml("failure_rate = 0.5\nopen_for = '0s'", check).unwrap_err();
-/// assert_eq!(error.to_string(), "2:12: `open_for` is 0ns; it must be more than zero and at most 365 days");
+/// assert_eq!(
+///     error.to_string(),
+///     "2:12: policy \"inventory\": `open_for` is 0ns; it must be more than zero and at most 365 days"
+/// );
 /// ```
 pub fn from_toml<T: DeserializeOwned>(
     text: &str,

@@ -163,7 +163,9 @@ impl DeadlineBuilder {
     /// The layer, or which field makes no sense.
     pub fn build(self) -> Result<DeadlineLayer, ConfigError> {
         let telemetry = Telemetry::new(&self.name);
-        let terms = Terms::new(self.name, self.config.max, self.config.unstated)?
+        let terms = Terms::new(self.name.clone(), self.config.max, self.config.unstated);
+        let terms = terms
+            .map_err(|error| error.of(self.name))?
             .unstated_bounds_bodies(self.config.unstated_bounds_bodies);
         Ok(DeadlineLayer {
             shared: Arc::new(Shared {

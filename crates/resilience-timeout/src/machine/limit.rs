@@ -19,9 +19,11 @@ impl Limit {
         field: &'static str,
         length: Duration,
     ) -> Result<Self, ConfigError> {
+        let policy = policy.into();
+        let length = config::duration(field, length);
         Ok(Self {
-            policy: policy.into(),
-            length: config::duration(field, length)?,
+            length: length.map_err(|error| error.of(policy.clone()))?,
+            policy,
         })
     }
 
