@@ -27,7 +27,7 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
-use tokio::time::advance;
+use tokio::time::{advance, sleep};
 use tokio_test::{assert_pending, assert_ready, task};
 use tower::{Layer, ServiceExt, service_fn};
 
@@ -425,7 +425,27 @@ mod body {
             advance(ms(9)).await;
         }
         advance(ms(5)).await;
+        let late = body.frame().await.unwrap().unwrap();
+        assert!(late.is_data(), "it is there");
         body.frame().await.unwrap().unwrap_err();
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn whose_frame_was_there_in_time_is_read_late() {
+        for grpc in [false, true] {
+            let slow = stream::once(async {
+                sleep(ms(10)).await;
+                data("whole")
+            });
+            let res = Response::new(StreamBody::new(slow));
+            let mut body = task::spawn(body_of(builder(), stating(grpc, 50), res).await);
+            assert_pending!(body.enter(|cx, body| body.poll_frame(cx)));
+            // The reader comes back late, as one does whose own reader is slow; the end is there too.
+            advance(ms(500)).await;
+            let frame = assert_ready!(body.enter(|cx, body| body.poll_frame(cx)));
+            assert!(frame.unwrap().unwrap().is_data());
+            assert!(assert_ready!(body.enter(|cx, body| body.poll_frame(cx))).is_none());
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -5,7 +5,7 @@ use pin_project_lite::pin_project;
 use resilience_core::{BoxError, Now, clock};
 use resilience_timeout::{BodyBound, DeadlineExceeded};
 use std::{
-    fmt,
+    fmt, mem,
     pin::{Pin, pin},
     task::{Context, Poll, ready},
 };
@@ -18,8 +18,9 @@ pin_project! {
     /// servers reset the stream or close the connection, so that nobody takes what came for the whole; for gRPC with the
     /// trailers `grpc-status: 4` (`DEADLINE_EXCEEDED`) and a message.
     ///
-    /// An end that is there wins over a time that is up, more data does not. The deadline is noticed when somebody asks for a
-    /// frame: a server does not while its client reads nothing of what was sent before.
+    /// What is there wins over a time that is up: the end, and one frame of data, which may have been there in time. A body with
+    /// always another frame at hand ends with the second one. The deadline is noticed when somebody asks for a frame: a server
+    /// does not while its client reads nothing of what was sent before.
     ///
     /// Size hint, end-of-stream and trailers are those of the inner body. Other errors are boxed.
     pub struct DeadlineBody<B> {
@@ -29,6 +30,8 @@ pin_project! {
         // Made when the body is first pending.
         #[pin]
         timer: Option<Sleep>,
+        // A frame of data was there after the deadline, and has passed.
+        late: bool,
         protocol: Protocol,
         bound: Option<BodyBound>,
     }
@@ -39,6 +42,7 @@ impl<B> DeadlineBody<B> {
         Self {
             body: Some(body),
             timer: None,
+            late: false,
             protocol,
             bound,
         }
@@ -67,7 +71,8 @@ where
         match polled {
             // There may be no end to it: a body that is never pending never looks at the timer.
             Poll::Ready(Some(Ok(frame))) if frame.is_data() => {
-                if Now::lazy().get() < bound.end() {
+                let late = Now::lazy().get() >= bound.end();
+                if !mem::replace(this.late, late) {
                     return Poll::Ready(Some(Ok(frame)));
                 }
             }
