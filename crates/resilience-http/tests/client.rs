@@ -13,7 +13,8 @@ use bytes::Bytes;
 use http::{Request, Response};
 use http_body_util::Full;
 use resilience_core::{
-    Backoff, BothFailed, BoxError, Budget, Classify, Deadline, Outcome, Reason, Rejected, Verdict,
+    Backoff, BothFailed, BoxError, Budget, Classify, Deadline, Outcome, Priority, Reason, Rejected,
+    Verdict,
 };
 use resilience_http::{
     Client, Degraded, HttpClassify,
@@ -394,6 +395,8 @@ mod hosts {
         assert_eq!((why.reason(), &**why.policy()), (Reason::Open, "test"));
         assert_eq!(error.rejected(), Some(why));
         assert!(error.is_refused() && !error.is_connect() && !error.is_timeout());
+        let said = "the call was refused by policy \"test\" (open): GET http://";
+        assert!(error.to_string().starts_with(said), "{error}");
         assert_eq!(client.get(&good).send().await.unwrap().status(), 200);
         assert_eq!(client.hosts().len(), 2);
 
@@ -488,6 +491,28 @@ mod time {
         let request = patient.get(&uri).extension(Deadline::within(SHORT));
         let error = request.timeout(HOUR).send().await.unwrap_err();
         assert!(error.is_timeout(), "{error:?}");
+    }
+
+    #[test]
+    fn is_passed_on_with_all_that_belongs_to_a_call() {
+        let mut inbound = http::Extensions::new();
+        let deadline = Deadline::within(HOUR);
+        inbound.insert(deadline);
+        inbound.insert(Priority::Sheddable);
+        let client = builder().build().unwrap();
+        let request = client.get("http://host/").pass_on(&inbound).build();
+        let request = request.unwrap();
+        assert_eq!(request.extensions().get(), Some(&deadline));
+        assert_eq!(request.extensions().get(), Some(&Priority::Sheddable));
+        // What it says itself may be less.
+        let request = client.get("http://host/").timeout(SHORT).pass_on(&inbound);
+        let own = request
+            .build()
+            .unwrap()
+            .extensions()
+            .get::<Deadline>()
+            .copied();
+        assert!(own.unwrap().remaining() <= SHORT);
     }
 
     #[tokio::test]

@@ -127,12 +127,18 @@ impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0.kind {
             Kind::Request(what) => write!(f, "the request cannot be sent: {what}")?,
-            Kind::Call => f.write_str(match self {
-                _ if self.is_refused() => "the call was refused",
-                _ if self.is_connect() => "no connection could be made",
-                _ if self.is_timeout() => "the call took too long",
-                _ => "the call failed",
-            })?,
+            Kind::Call => match self.rejected() {
+                // The layers of a client share its name.
+                Some(why) => {
+                    let (policy, reason): (&str, _) = (why.policy(), why.reason().label());
+                    write!(f, "the call was refused by policy {policy:?} ({reason})")?;
+                }
+                None => f.write_str(match self {
+                    _ if self.is_connect() => "no connection could be made",
+                    _ if self.is_timeout() => "the call took too long",
+                    _ => "the call failed",
+                })?,
+            },
             Kind::Body => f.write_str("the body of the response could not be read")?,
             Kind::TooLarge(limit) => {
                 write!(f, "the body of the response has more than {limit} bytes")?;

@@ -1,6 +1,6 @@
 use super::{Body, Client, Error, ResponseFuture, Target};
-use crate::{AttemptTimeout, NoRetry};
-use http::{HeaderName, HeaderValue, Method, Request, Uri};
+use crate::{AttemptTimeout, NoRetry, pass_on};
+use http::{Extensions, HeaderName, HeaderValue, Method, Request, Uri};
 use resilience_core::{Deadline, config};
 use std::{fmt, time::Duration};
 
@@ -96,6 +96,25 @@ impl RequestBuilder {
     /// Sends the request once, whatever comes of it: see [`NoRetry`].
     pub fn no_retry(self) -> Self {
         self.extension(NoRetry)
+    }
+
+    /// Passes on what belongs to the call as a whole from the request for which this one is made, by its extensions: its
+    /// deadline, its priority, and where to note that retries are exhausted. See [`pass_on`].
+    ///
+    /// ```
+    /// use http::{Request, Response};
+    /// use resilience_http::{Client, client::{Body, Error}};
+    ///
+    /// async fn handler(client: &Client, inbound: Request<()>) -> Result<Response<Body>, Error> {
+    ///     client.get("http://shop.example/stock").pass_on(inbound.extensions()).send().await
+    /// }
+    /// # let _ = handler;
+    /// ```
+    pub fn pass_on(self, inbound: &Extensions) -> Self {
+        self.with(|request| {
+            pass_on(inbound, request.extensions_mut());
+            Ok(())
+        })
     }
 
     /// Puts a value into the extensions of the request.
