@@ -1,12 +1,28 @@
 //! Policies per key on a real router: one client's limit is not another's, and clients who find no room share one.
 
+mod common;
+
 use axum::{Router, body::Body, routing::get};
-use http::{Request, StatusCode, header::RETRY_AFTER};
+use common::inventory::{ask, channel, serve_behind};
+use http::{HeaderValue, Request, StatusCode, header::RETRY_AFTER};
 use http_body_util::BodyExt;
-use resilience_stack::http::{ByAddr, ByHeader, PeerAddr};
-use resilience_stack::{keyed::Overflow, prelude::*};
-use std::net::IpAddr;
-use tower::{Layer, ServiceExt};
+use inventory_proto::inventory_client::InventoryClient;
+use resilience_stack::{
+    breaker::{BreakerBuilder, State},
+    http::{ByAddr, ByHeader, Client, PeerAddr, client::Origin},
+    keyed::Overflow,
+    prelude::*,
+};
+use std::{
+    net::IpAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::SeqCst},
+    },
+    time::Duration,
+};
+use tonic::Code;
+use tower::{Layer, ServiceExt, util::MapRequestLayer};
 
 fn from(client: &str) -> Request<Body> {
     let req = Request::get("/").header("x-api-key", client);
@@ -76,4 +92,85 @@ async fn each_address_has_a_bulkhead_until_the_end_of_the_body() {
     let third = call("192.0.2.3").await.unwrap();
     assert_eq!(third.status(), StatusCode::OK);
     drop(second);
+}
+
+/// Counts the attempts that arrive, and has a quota for each tenant.
+fn by_tenant<B: 'static>(
+    attempts: &Arc<AtomicUsize>,
+) -> (
+    MapRequestLayer<impl Fn(Request<B>) -> Request<B> + Clone + use<B>>,
+    KeyedRateLimit<HeaderValue, impl Fn(&Request<B>) -> Option<HeaderValue> + Clone + use<B>>,
+) {
+    let attempts = attempts.clone();
+    let count = MapRequestLayer::new(move |req: Request<B>| {
+        attempts.fetch_add(1, SeqCst);
+        req
+    });
+    let tenants = Keyed::builder("tenants")
+        .key(|req: &Request<B>| req.headers().get("x-tenant").cloned())
+        .quota(Quota::per_second(100));
+    (count, tenants.build().unwrap())
+}
+
+/// A breaker that the first failure opens.
+fn touchy(breaker: BreakerBuilder) -> BreakerBuilder {
+    breaker
+        .consecutive_failures(1)
+        .minimum_spread(Duration::ZERO)
+}
+
+#[tokio::test]
+async fn a_request_without_a_key_is_a_bad_one_which_is_neither_repeated_nor_a_failure() {
+    let attempts = Arc::default();
+    let (count, tenants) = by_tenant::<Body>(&attempts);
+    let broken = Router::new().route("/broken", get(|| async { StatusCode::BAD_GATEWAY }));
+    let app = hello()
+        .merge(broken)
+        .layer(tenants.layer().http().respond());
+    let address = common::serve(app.layer(count)).await;
+
+    let client = Client::builder("shop").breaker(touchy).build().unwrap();
+    let get = |path| client.get(common::uri(address, path));
+    let breaker = || {
+        let origin = Origin::of(&common::uri(address, "/")).unwrap();
+        client.breaker(&origin).unwrap().state()
+    };
+    let res = get("/").send().await.unwrap();
+    assert_eq!(res.status(), StatusCode::BAD_REQUEST);
+    let said = res.into_body().text().await.unwrap();
+    assert_eq!(said, "tenants: there is no key in the request");
+    assert_eq!((attempts.load(SeqCst), breaker()), (1, State::Closed));
+
+    // With a key it is served, and what is a failure opens the breaker.
+    let served = get("/").header("x-tenant", "a").send().await.unwrap();
+    assert_eq!(served.status(), StatusCode::OK);
+    let _ = get("/broken").header("x-tenant", "a").send().await;
+    assert_eq!(breaker(), State::Open);
+}
+
+#[tokio::test]
+async fn over_grpc_a_request_without_a_key_is_an_invalid_argument() {
+    let attempts = Arc::default();
+    let (count, tenants) = by_tenant::<tonic::body::Body>(&attempts);
+    let address = serve_behind((count, tenants.layer().grpc().respond())).await;
+
+    let breaker = touchy(Breaker::builder("inventory")).build().unwrap();
+    let stack = ClientStack::grpc("inventory").breaker(breaker.clone());
+    let stack = stack.build().unwrap();
+    let mut inventory = InventoryClient::new(stack.layer(channel(address)));
+    let status = inventory.stock(ask("lamp")).await.unwrap_err();
+    assert_eq!(status.code(), Code::InvalidArgument);
+    assert_eq!(status.message(), "tenants: there is no key in the request");
+    assert_eq!((attempts.load(SeqCst), breaker.state()), (1, State::Closed));
+
+    let with_key = |product| {
+        let mut request = tonic::Request::new(ask(product));
+        request
+            .metadata_mut()
+            .insert("x-tenant", "a".parse().unwrap());
+        request
+    };
+    inventory.stock(with_key("lamp")).await.unwrap();
+    inventory.stock(with_key("lost")).await.unwrap_err();
+    assert_eq!(breaker.state(), State::Open);
 }
