@@ -9,6 +9,7 @@ use std::{error::Error, fmt};
 /// `GET` by other rules than a `POST`, or a gRPC call by its trailers.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot classify responses of type `{Res}` and errors of type `{E}`",
+    label = "nobody judges these calls",
     note = "for HTTP responses call `.http()` on the layer (`use resilience_http::HttpLayer`); for your own types pass a closure: `.classify(by_result(|result: Result<&Res, &E>| ...))`"
 )]
 pub trait Classify<Req: ?Sized, Res, E> {

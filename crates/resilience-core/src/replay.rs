@@ -8,6 +8,7 @@ use crate::Outcome;
 /// `resilience_http::HttpReplay`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot send a request of type `{Req}` again",
+    label = "this request cannot be sent again",
     note = "`ByClone`, the default, needs `Req: Clone`; for HTTP requests call `.http()` on the layer (`use resilience_http::HttpLayer`)"
 )]
 pub trait Replay<Req> {
@@ -39,6 +40,8 @@ pub trait Replay<Req> {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ByClone;
 
+// The message above says more than that `Clone` is missing.
+#[diagnostic::do_not_recommend]
 impl<Req: Clone> Replay<Req> for ByClone {
     type Inner = Req;
     type Kept = Req;

@@ -111,7 +111,7 @@
 //! | `Layer` for `Breaker`, `Bulkhead`, `RateLimit` | these are handles; `.layer()` makes their layer, `GuardLayer::new((a, b))` that of several |
 //! | `From<Box<dyn Error + Send + Sync>>` for `Infallible` | a `Router` takes no errors: `.http().respond()` |
 //! | `Service<Request<ReplayBody<…>>>` | inside `RetryLayer`'s `.http()`, clients send `ReplayBody<B>`; where they send one body alone, as tonic's do, convert: `.map_request(\|req: Request<ReplayBody<B>>\| req.map(Body::new))` |
-//! | `Clone` for the request, since `ByClone: Replay` needs it | `RetryLayer` sends clones; over HTTP `.http()` or `.grpc()` makes it one that keeps bodies while they are sent |
+//! | `Replay` for `ByClone` | `RetryLayer` sends clones of the request, which is no `Clone`; over HTTP `.http()` or `.grpc()` makes it one that keeps bodies while they are sent |
 //! | `Clone` for the response | `FallbackLayer::value` answers with clones of a value; where the body is no `Clone`, `FallbackLayer::function` makes each answer anew |
 //! | `Policy` for a `Result`, `Forget` for a `Result` | `build()`, `Bulkhead::new` and `wait_up_to` say whether their settings can be: a `?` is missing |
 //! | `Fn(&…)` for `()`, from a keyed limit | `Keyed::builder(…)` wants to know the `.key(…)` first |
