@@ -24,7 +24,7 @@ pub(super) enum Why {
     /// Something in it is of the wrong kind, or unknown.
     Field { path: String, said: String },
     /// A value is out of its range, or contradicts another one.
-    Value(ConfigError),
+    Value(Box<ConfigError>),
     /// There is no stack of that name.
     Stack(String),
 }
@@ -116,7 +116,7 @@ impl Error for StackFileError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match &self.why {
             Why::Io(error) => Some(error),
-            Why::Value(error) => Some(error),
+            Why::Value(error) => Some(&**error),
             Why::Syntax(_) | Why::Field { .. } | Why::Stack(_) => None,
         }
     }

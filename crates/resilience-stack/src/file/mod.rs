@@ -136,7 +136,7 @@ impl StackFile {
             };
             let field = format!("client.{name}.protocol");
             let error = ConfigError::new(field, config.protocol.name(), expected);
-            return Err(self.error(Why::Value(error)));
+            return Err(self.error(Why::Value(Box::new(error))));
         }
         Ok(config.clone())
     }

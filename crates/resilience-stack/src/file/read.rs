@@ -49,7 +49,7 @@ pub fn from_toml<T: DeserializeOwned>(
     check(&value).map_err(|error| {
         let start = find(&root, error.field());
         let place = start.map(|start| Place::of(text, start));
-        StackFileError::new(place, Why::Value(error))
+        StackFileError::new(place, Why::Value(Box::new(error)))
     })?;
     Ok(value)
 }
