@@ -5,8 +5,8 @@ use resilience_stack::{
     bulkhead::Bulkhead,
     client::ClientStack,
     config::{ClientConfig, Protocol, ServerConfig},
-    core::BudgetConfig,
-    file::{StackFile, StackFileError},
+    core::{BudgetConfig, ConfigError},
+    file::{StackFile, StackFileError, from_toml},
     ratelimit::Quota,
     server::ServerStack,
 };
@@ -310,4 +310,52 @@ fn configurations_are_errors_of_the_builder_too() {
     config.bulkhead.as_mut().unwrap().limit = Some(0);
     let error = ServerStack::http("a").config(config).build().unwrap_err();
     assert_eq!(error.field(), "bulkhead.limit");
+}
+
+#[test]
+fn other_types_are_read_with_items_and_choices_named() {
+    #[derive(serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct Plan {
+        steps: Vec<Step>,
+    }
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "snake_case", deny_unknown_fields)]
+    #[allow(dead_code, reason = "only read")]
+    enum Step {
+        Wait { times: u8 },
+        Call { name: String },
+    }
+    let read = |text: &str| {
+        let check = |plan: &Plan| match plan.steps[..] {
+            [_, Step::Wait { times: 0 }, ..] => {
+                Err(ConfigError::new("steps.1.wait.times", 0, "more"))
+            }
+            _ => Ok(()),
+        };
+        from_toml(text, check).map(|plan: Plan| plan.steps.len())
+    };
+    let two = "steps = [\n  { wait = { times = 1 } },\n  ";
+    let second = |text: &str| read(&format!("{two}{text}]"));
+    assert_eq!(second("{ call = { name = 'a' } }").unwrap(), 2);
+    for (text, said) in [
+        (
+            "{ wait = { times = 0 } }",
+            "3:22: `steps.1.wait.times` is 0; it must be more",
+        ),
+        (
+            "{ wait = { tims = 0 } }",
+            "3:14: `steps.1.wait.tims` is not known; did you mean `times`? known: `times`",
+        ),
+        (
+            "{ wait = { times = 1 }, call = { name = 'a' } }",
+            "3:3: `steps.1`: expected one of `wait`, `call`",
+        ),
+        (
+            "{ wait = { times = 'x' } }",
+            "3:22: `steps.1.wait.times`: invalid type: string \"x\", expected u8",
+        ),
+    ] {
+        assert_eq!(second(text).unwrap_err().to_string(), said);
+    }
 }

@@ -54,25 +54,31 @@ pub fn from_toml<T: DeserializeOwned>(
     Ok(value)
 }
 
-/// Where the field of this path stands, or what it is in.
+/// Where the field of this path stands, or what it is in. Items of an array have their index, from 0.
 fn find(within: &Spanned<DeValue<'_>>, path: &str) -> Option<usize> {
-    within
-        .get_ref()
-        .as_table()?
-        .iter()
-        .find_map(|(key, value)| {
-            let rest = path.strip_prefix(&**key.get_ref())?;
-            let inner = match rest.strip_prefix('.') {
-                Some(rest) => find(value, rest),
-                None if rest.is_empty() => None,
-                None => return None,
-            };
+    let rest_after = |name: &str| match path.strip_prefix(name)? {
+        "" => Some(""),
+        rest => rest.strip_prefix('.'),
+    };
+    let inside = |value: &Spanned<DeValue<'_>>, rest| match rest {
+        "" => None,
+        rest => find(value, rest),
+    };
+    match within.get_ref() {
+        DeValue::Table(table) => table.iter().find_map(|(key, value)| {
+            let inner = inside(value, rest_after(key.get_ref())?);
             Some(inner.unwrap_or(match value.get_ref() {
                 // Of a table, its name: it may have several beginnings.
                 DeValue::Table(_) => key.span().start,
                 _ => value.span().start,
             }))
-        })
+        }),
+        DeValue::Array(items) => items.iter().enumerate().find_map(|(index, value)| {
+            let inner = inside(value, rest_after(&index.to_string())?);
+            Some(inner.unwrap_or(value.span().start))
+        }),
+        _ => None,
+    }
 }
 
 /// A value, and where it stands.
@@ -131,7 +137,7 @@ impl<'de> Deserializer<'de> for Item<'_> {
     ) -> Result<V::Value, Misread> {
         let value = match self.0.get_ref() {
             DeValue::String(name) => visitor.visit_enum(StrDeserializer::new(name)),
-            DeValue::Table(table) => {
+            DeValue::Table(table) if table.len() == 1 => {
                 visitor.visit_enum(MapAccessDeserializer::new(Fields::new(table)))
             }
             _ => {
