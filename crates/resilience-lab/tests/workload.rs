@@ -107,7 +107,7 @@ fn traces_are_read_from_csv() {
     fs::write(&path, "0.5\n0.25\n").unwrap();
     let error = ClientConfig::new("client", Arrivals::Trace { path: path.clone() }).validate();
     let error = error.unwrap_err();
-    assert_eq!(error.field(), "path");
+    assert_eq!(error.field(), "arrivals.trace.path");
     assert!(error.to_string().contains("row 2"), "{error}");
     fs::remove_file(&path).unwrap();
     assert!(
@@ -154,7 +154,7 @@ fn wrong_server(text: &str) -> String {
 fn each_field_that_cannot_be_is_named() {
     let constant = |more: &str| {
         wrong_server(&format!(
-            "service_time = {{ kind = \"constant\", value = \"1ms\" }}\n{more}"
+            "service_time = {{ constant = {{ value = \"1ms\" }} }}\n{more}"
         ))
     };
     let timed = |time: &str| wrong_server(&format!("workers = 1\nservice_time = {time}"));
@@ -165,66 +165,75 @@ fn each_field_that_cannot_be_is_named() {
     };
     let backwards = "workers = 1\n[[faults]]\nfrom = \"2s\"\nuntil = \"1s\"\nwhat = ";
     assert_eq!(
-        constant(&format!("{backwards}{{ kind = \"hang\" }}")),
-        "until"
+        constant(&format!("{backwards}{{ hang = {{}} }}")),
+        "faults.0.until"
     );
-    let steady = "{ kind = \"steady\" }";
-    let slow = "{ kind = \"slow\", factor = 2.0 }";
+    let steady = "\"steady\"";
+    let slow = "{ slow = { factor = 2.0 } }";
     assert_eq!(constant("workers = 0"), "workers");
     assert_eq!(constant("workers = 1\nrefusal_cost = 1.5"), "refusal_cost");
-    assert_eq!(constant("workers = 1\nlink = { loss = -0.1 }"), "loss");
-    assert_eq!(timed("{ kind = \"exponential\", mean = \"0s\" }"), "mean");
+    assert_eq!(constant("workers = 1\nlink = { loss = -0.1 }"), "link.loss");
     assert_eq!(
-        timed("{ kind = \"log_normal\", median = \"2ms\", p99 = \"1ms\" }"),
-        "p99"
+        timed("{ exponential = { mean = \"0s\" } }"),
+        "service_time.exponential.mean"
     );
     assert_eq!(
-        timed("{ kind = \"log_normal\", median = \"0ms\", p99 = \"1ms\" }"),
-        "median"
+        timed("{ log_normal = { median = \"2ms\", p99 = \"1ms\" } }"),
+        "service_time.log_normal.p99"
     );
     assert_eq!(
-        timed("{ kind = \"bimodal\", fast = \"2ms\", slow = \"1ms\", slow_share = 2.0 }"),
-        "slow_share"
-    );
-    assert_eq!(timed("{ kind = \"samples\", values = [] }"), "values");
-    assert_eq!(
-        faulty("{ kind = \"slow\", factor = 0.0 }", steady),
-        "factor"
+        timed("{ log_normal = { median = \"0ms\", p99 = \"1ms\" } }"),
+        "service_time.log_normal.median"
     );
     assert_eq!(
-        faulty("{ kind = \"slow_to\", service_time = \"0s\" }", steady),
-        "service_time"
+        timed("{ bimodal = { fast = \"2ms\", slow = \"1ms\", slow_share = 2.0 } }"),
+        "service_time.bimodal.slow_share"
     );
     assert_eq!(
-        faulty("{ kind = \"fail\", status = 200 }", steady),
-        "status"
+        timed("{ samples = { values = [] } }"),
+        "service_time.samples.values"
     );
     assert_eq!(
-        faulty("{ kind = \"fail\", status = 503, share = 0.0 }", steady),
-        "share"
+        faulty("{ slow = { factor = 0.0 } }", steady),
+        "faults.0.what.slow.factor"
     );
-    assert_eq!(faulty("{ kind = \"hang\", share = 1.1 }", steady), "share");
+    assert_eq!(
+        faulty("{ slow_to = { service_time = \"0s\" } }", steady),
+        "faults.0.what.slow_to.service_time"
+    );
+    assert_eq!(
+        faulty("{ fail = { status = 200 } }", steady),
+        "faults.0.what.fail.status"
+    );
+    assert_eq!(
+        faulty("{ fail = { status = 503, share = 0.0 } }", steady),
+        "faults.0.what.fail.share"
+    );
+    assert_eq!(
+        faulty("{ hang = { share = 1.1 } }", steady),
+        "faults.0.what.hang.share"
+    );
     assert_eq!(
         faulty(
-            "{ kind = \"zone_loss\", share = 0.5, noticed_after = \"400days\" }",
+            "{ zone_loss = { share = 0.5, noticed_after = \"400days\" } }",
             steady
         ),
-        "noticed_after"
+        "faults.0.what.zone_loss.noticed_after"
     );
     assert_eq!(
-        faulty(slow, "{ kind = \"flap\", down = \"0s\", up = \"1s\" }"),
-        "down"
+        faulty(slow, "{ flap = { down = \"0s\", up = \"1s\" } }"),
+        "faults.0.pattern.flap.down"
     );
     assert_eq!(
-        faulty(slow, "{ kind = \"flap\", down = \"1us\", up = \"1us\" }"),
-        "up"
+        faulty(slow, "{ flap = { down = \"1us\", up = \"1us\" } }"),
+        "faults.0.pattern.flap.up"
     );
     assert_eq!(
         faulty(
             slow,
-            "{ kind = \"gilbert_elliott\", mean_good = \"1s\", mean_bad = \"0s\" }"
+            "{ gilbert_elliott = { mean_good = \"1s\", mean_bad = \"0s\" } }"
         ),
-        "mean_bad"
+        "faults.0.pattern.gilbert_elliott.mean_bad"
     );
 }
 
@@ -237,11 +246,14 @@ fn each_field_of_a_client_that_cannot_be_is_named() {
             .field()
             .to_owned()
     };
-    assert_eq!(client(Arrivals::poisson(0.0)), "rate");
-    assert_eq!(client(Arrivals::constant(f64::NAN)), "rate");
+    assert_eq!(client(Arrivals::poisson(0.0)), "arrivals.poisson.rate");
+    assert_eq!(
+        client(Arrivals::constant(f64::NAN)),
+        "arrivals.constant.rate"
+    );
     assert_eq!(
         client(Arrivals::users(0, Distribution::constant(MILLI))),
-        "count"
+        "arrivals.users.count"
     );
     let steps = [2, 1]
         .map(|at| Step {
@@ -249,13 +261,16 @@ fn each_field_of_a_client_that_cannot_be_is_named() {
             rate: 1.0,
         })
         .to_vec();
-    assert_eq!(client(Arrivals::Steps { rate: 1.0, steps }), "steps");
+    assert_eq!(
+        client(Arrivals::Steps { rate: 1.0, steps }),
+        "arrivals.steps.steps"
+    );
     let diurnal = Arrivals::Diurnal {
         rate: 1.0,
         swing: 1.5,
         period: SECOND,
     };
-    assert_eq!(client(diurnal), "swing");
+    assert_eq!(client(diurnal), "arrivals.diurnal.swing");
     let (every, length) = (SECOND, SECOND);
     let bursts = Arrivals::Bursts {
         rate: 1.0,
@@ -263,7 +278,7 @@ fn each_field_of_a_client_that_cannot_be_is_named() {
         every,
         length,
     };
-    assert_eq!(client(bursts), "length");
+    assert_eq!(client(bursts), "arrivals.bursts.length");
     let client = ClientConfig::new("client", Arrivals::poisson(1.0)).patience(Duration::ZERO);
     assert_eq!(client.validate().unwrap_err().field(), "patience");
 }
@@ -271,8 +286,8 @@ fn each_field_of_a_client_that_cannot_be_is_named() {
 #[test]
 fn unknown_fields_are_errors() {
     for text in [
-        "kind = \"poisson\"\nrate = 1.0\nburst = 2",
-        "kind = \"poison\"\nrate = 1.0",
+        "poisson = { rate = 1.0, burst = 2 }",
+        "poison = { rate = 1.0 }",
     ] {
         let error = toml::from_str::<Arrivals>(text).unwrap_err().to_string();
         assert!(
@@ -280,7 +295,7 @@ fn unknown_fields_are_errors() {
             "{error}"
         );
     }
-    let fault = "from = \"1s\"\nuntil = \"2s\"\nwhat = { kind = \"hang\", shares = 1.0 }";
+    let fault = "from = \"1s\"\nuntil = \"2s\"\nwhat = { hang = { shares = 1.0 } }";
     let error = toml::from_str::<Fault>(fault).unwrap_err().to_string();
     assert!(error.contains("shares"), "{error}");
 }
@@ -295,15 +310,13 @@ refusal_cost = 0.25
 hang_up = "noticed"
 while_waiting = "held"
 
-[service_time]
-kind = "samples"
+[service_time.samples]
 values = ["1ms", "250us"]
 
 [link]
 loss = 0.5
 
-[link.latency]
-kind = "log_normal"
+[link.latency.log_normal]
 median = "1ms"
 p99 = "4ms"
 
@@ -311,13 +324,11 @@ p99 = "4ms"
 from = "1s"
 until = "2s"
 
-[faults.what]
-kind = "zone_loss"
+[faults.what.zone_loss]
 share = 0.5
 noticed_after = "10s"
 
-[faults.pattern]
-kind = "gilbert_elliott"
+[faults.pattern.gilbert_elliott]
 mean_good = "1s"
 mean_bad = "100ms"
 "#;

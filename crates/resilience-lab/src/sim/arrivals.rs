@@ -8,6 +8,7 @@ use resilience_core::{
 use serde::{Deserialize, Serialize};
 use std::{path::PathBuf, time::Duration};
 
+mod per_second;
 mod plan;
 
 pub(crate) use plan::{Plan, Times};
@@ -17,23 +18,27 @@ use plan::{Rate, read};
 /// When calls come: by themselves, whatever becomes of those before (an open loop), or from users who wait for an answer
 /// first (a closed loop).
 ///
-/// Rates are in calls per second: more than 0 and at most 10⁷, unless another range is given.
+/// Rates are in calls per second: more than 0 and at most 10⁷, unless another range is given. In a file, they are numbers or
+/// texts such as `"700/s"` and `"42000/min"`.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Arrivals {
     /// One after the other, at equal distances.
     Constant {
         /// Calls per second.
+        #[serde(with = "per_second")]
         rate: f64,
     },
     /// Independent of one another: very many users.
     Poisson {
         /// Calls per second.
+        #[serde(with = "per_second")]
         rate: f64,
     },
     /// Poisson, at a rate that changes.
     Steps {
         /// The rate from 0 s on; may be 0.
+        #[serde(with = "per_second")]
         rate: f64,
         /// In the order of time.
         steps: Vec<Step>,
@@ -41,8 +46,10 @@ pub enum Arrivals {
     /// Poisson, with a burst every now and then.
     Bursts {
         /// Calls per second between bursts; may be 0.
+        #[serde(with = "per_second")]
         rate: f64,
         /// Calls per second in a burst.
+        #[serde(with = "per_second")]
         burst_rate: f64,
         /// From the beginning of one burst to that of the next.
         #[serde(with = "humane")]
@@ -54,6 +61,7 @@ pub enum Arrivals {
     /// Poisson, at a rate that swings like day and night: lowest at 0 s.
     Diurnal {
         /// Calls per second, on average.
+        #[serde(with = "per_second")]
         rate: f64,
         /// How far the rate swings, as a share of the average: 0 to 1.
         swing: f64,
@@ -83,6 +91,7 @@ pub struct Step {
     #[serde(with = "humane")]
     pub from: Duration,
     /// Calls per second; may be 0.
+    #[serde(with = "per_second")]
     pub rate: f64,
 }
 
@@ -117,6 +126,23 @@ impl Arrivals {
 
     /// Ready to be drawn from, or which field cannot be. Reads the file of a trace.
     pub(crate) fn plan(&self) -> Result<Plan, ConfigError> {
+        self.checked().map_err(|error| error.under(self.kind()))
+    }
+
+    /// As it is written.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Constant { .. } => "constant",
+            Self::Poisson { .. } => "poisson",
+            Self::Steps { .. } => "steps",
+            Self::Bursts { .. } => "bursts",
+            Self::Diurnal { .. } => "diurnal",
+            Self::Trace { .. } => "trace",
+            Self::Users { .. } => "users",
+        }
+    }
+
+    fn checked(&self) -> Result<Plan, ConfigError> {
         Ok(match self {
             Self::Constant { rate: value } => Plan::Constant(rate("rate", *value)?),
             Self::Poisson { rate: value } => Plan::Varying(Rate::Steps {
@@ -167,7 +193,7 @@ impl Arrivals {
             Self::Trace { path } => Plan::Trace(read(path)?),
             Self::Users { count, think } => Plan::Users {
                 count: config::count("count", *count, 1, 1_000_000)?,
-                think: think.sampler()?,
+                think: think.sampler().map_err(|error| error.under("think"))?,
             },
         })
     }

@@ -27,7 +27,7 @@ use counts::{Counts, End};
 /// let text = r#"
 /// name = "shop"
 /// patience = "100ms"
-/// arrivals = { kind = "poisson", rate = 700.0 }"#;
+/// arrivals.poisson.rate = "700/s""#;
 /// let client: ClientConfig = toml::from_str(text).unwrap();
 /// assert!(client.validate().is_ok());
 /// ```
@@ -87,7 +87,9 @@ impl ClientConfig {
         {
             return Err(ConfigError::new("until", until, "after `from`"));
         }
-        self.arrivals.plan()
+        self.arrivals
+            .plan()
+            .map_err(|error| error.under("arrivals"))
     }
 
     /// Begins to call `service`: a [`Connection`](super::Connection) with the client's layers around it. Each call is one of a

@@ -14,15 +14,12 @@ use std::time::Duration;
 /// ```
 /// use resilience_lab::sim::Distribution;
 ///
-/// let text = r#"kind = "bimodal"
-/// fast = "4ms"
-/// slow = "80ms"
-/// slow_share = 0.02"#;
+/// let text = r#"bimodal = { fast = "4ms", slow = "80ms", slow_share = 0.02 }"#;
 /// let bimodal: Distribution = toml::from_str(text).unwrap();
 /// assert_eq!(bimodal.sampler().unwrap().mean().as_micros(), 5_520);
 /// ```
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Distribution {
     /// Always the same.
     Constant {
@@ -88,7 +85,23 @@ impl Distribution {
 
     /// Ready to draw from, or which field cannot be.
     pub fn sampler(&self) -> Result<Sampler, ConfigError> {
-        let shape = match self {
+        let shape = self.shape().map_err(|error| error.under(self.kind()))?;
+        Ok(Sampler(shape))
+    }
+
+    /// As it is written.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Constant { .. } => "constant",
+            Self::Exponential { .. } => "exponential",
+            Self::LogNormal { .. } => "log_normal",
+            Self::Bimodal { .. } => "bimodal",
+            Self::Samples { .. } => "samples",
+        }
+    }
+
+    fn shape(&self) -> Result<Shape, ConfigError> {
+        Ok(match self {
             Self::Constant { value } => Shape::Constant(seconds("value", *value)?),
             Self::Exponential { mean } => {
                 Shape::Exponential(config::duration("mean", *mean)?.as_secs_f64())
@@ -119,8 +132,7 @@ impl Distribution {
                 let values = values.iter().map(|value| seconds("values", value.0));
                 Shape::Samples(values.collect::<Result<_, _>>()?)
             }
-        };
-        Ok(Sampler(shape))
+        })
     }
 }
 

@@ -20,8 +20,8 @@ pub(crate) use schedule::{Effect, Schedule};
 ///
 /// let text = r#"from = "10s"
 /// until = "40s"
-/// what = { kind = "fail", status = 503, share = 0.3 }
-/// pattern = { kind = "flap", down = "1s", up = "1s" }"#;
+/// what.fail = { status = 503, share = 0.3 }
+/// pattern.flap = { down = "1s", up = "1s" }"#;
 /// let fault: Fault = toml::from_str(text).unwrap();
 /// assert!(fault.validate().is_ok());
 /// ```
@@ -43,7 +43,7 @@ pub struct Fault {
 
 /// What goes wrong. Shares are of the calls, more than 0 and at most 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Trouble {
     /// Service takes `factor` times as long.
     Slow {
@@ -88,7 +88,7 @@ pub enum Trouble {
 
 /// Whether the trouble lasts. Where it does not, it comes and goes between `from` and `until`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Pattern {
     /// It does.
     #[default]
@@ -143,56 +143,10 @@ impl Fault {
             let expected = "after `from`, and at most 365 days";
             return Err(ConfigError::new("until", self.until, expected));
         }
-        match self.what {
-            Trouble::Slow { factor } if factor > 0.0 && factor.is_finite() => {}
-            Trouble::Slow { factor } => {
-                return Err(ConfigError::new("factor", factor, "more than 0"));
-            }
-            Trouble::SlowTo { service_time } => {
-                config::duration("service_time", service_time)?;
-            }
-            Trouble::Fail { status, share } => {
-                config::count("status", status, 400, 599)?;
-                config::rate("share", share)?;
-            }
-            Trouble::Refuse { share } | Trouble::Hang { share } => {
-                config::rate("share", share)?;
-            }
-            Trouble::ZoneLoss {
-                share,
-                noticed_after,
-            } => {
-                config::rate("share", share)?;
-                if noticed_after > config::LONGEST {
-                    return Err(ConfigError::new(
-                        "noticed_after",
-                        noticed_after,
-                        "at most 365 days",
-                    ));
-                }
-            }
-        }
-        let (shortest, field) = match self.pattern {
-            Pattern::Steady => return Ok(()),
-            Pattern::Flap { down, up } => {
-                config::duration("down", down)?;
-                (config::duration("up", up)?.saturating_add(down), "up")
-            }
-            Pattern::GilbertElliott {
-                mean_good,
-                mean_bad,
-            } => {
-                config::duration("mean_bad", mean_bad)?;
-                let good = config::duration("mean_good", mean_good)?;
-                (good.saturating_add(mean_bad), "mean_good")
-            }
-        };
-        if nanos(self.until.saturating_sub(self.from)) / nanos(shortest) > MOST_INTERVALS {
-            let expected =
-                "longer, or the fault shorter: it would come and go more than a million times";
-            return Err(ConfigError::new(field, shortest, expected));
-        }
-        Ok(())
+        let what = self.what.validate();
+        what.map_err(|error| error.under(self.what.kind()).under("what"))?;
+        let pattern = self.pattern.validate(self.until.saturating_sub(self.from));
+        pattern.map_err(|error| error.under(self.pattern.kind()).under("pattern"))
     }
 
     /// When it is there: intervals in nanoseconds, in the order of time.
@@ -228,5 +182,88 @@ impl Fault {
             }
         }
         intervals
+    }
+}
+
+impl Trouble {
+    /// As it is written.
+    pub(crate) fn kind(&self) -> &'static str {
+        match self {
+            Self::Slow { .. } => "slow",
+            Self::SlowTo { .. } => "slow_to",
+            Self::Fail { .. } => "fail",
+            Self::Refuse { .. } => "refuse",
+            Self::Hang { .. } => "hang",
+            Self::ZoneLoss { .. } => "zone_loss",
+        }
+    }
+
+    fn validate(&self) -> Result<(), ConfigError> {
+        match *self {
+            Self::Slow { factor } if factor > 0.0 && factor.is_finite() => {}
+            Self::Slow { factor } => {
+                return Err(ConfigError::new("factor", factor, "more than 0"));
+            }
+            Self::SlowTo { service_time } => {
+                config::duration("service_time", service_time)?;
+            }
+            Self::Fail { status, share } => {
+                config::count("status", status, 400, 599)?;
+                config::rate("share", share)?;
+            }
+            Self::Refuse { share } | Self::Hang { share } => {
+                config::rate("share", share)?;
+            }
+            Self::ZoneLoss {
+                share,
+                noticed_after,
+            } => {
+                config::rate("share", share)?;
+                if noticed_after > config::LONGEST {
+                    return Err(ConfigError::new(
+                        "noticed_after",
+                        noticed_after,
+                        "at most 365 days",
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Pattern {
+    /// As it is written.
+    fn kind(&self) -> &'static str {
+        match self {
+            Self::Steady => "steady",
+            Self::Flap { .. } => "flap",
+            Self::GilbertElliott { .. } => "gilbert_elliott",
+        }
+    }
+
+    /// For a fault of this length.
+    fn validate(&self, length: Duration) -> Result<(), ConfigError> {
+        let (shortest, field) = match *self {
+            Self::Steady => return Ok(()),
+            Self::Flap { down, up } => {
+                config::duration("down", down)?;
+                (config::duration("up", up)?.saturating_add(down), "up")
+            }
+            Self::GilbertElliott {
+                mean_good,
+                mean_bad,
+            } => {
+                config::duration("mean_bad", mean_bad)?;
+                let good = config::duration("mean_good", mean_good)?;
+                (good.saturating_add(mean_bad), "mean_good")
+            }
+        };
+        if nanos(length) / nanos(shortest) > MOST_INTERVALS {
+            let expected =
+                "longer, or the fault shorter: it would come and go more than a million times";
+            return Err(ConfigError::new(field, shortest, expected));
+        }
+        Ok(())
     }
 }

@@ -13,14 +13,14 @@ use std::time::Duration;
 /// let text = r#"
 /// name = "inventory"
 /// workers = 10
-/// service_time = { kind = "exponential", mean = "10ms" }
+/// service_time.exponential.mean = "10ms"
 /// queue = 500
 /// discipline = "lifo"
 ///
 /// [[faults]]
 /// from = "10s"
 /// until = "13s"
-/// what = { kind = "slow", factor = 3.0 }"#;
+/// what.slow.factor = 3.0"#;
 /// let server: ServerConfig = toml::from_str(text).unwrap();
 /// assert_eq!(server.discipline, Discipline::Lifo);
 /// assert_eq!(server.capacity().unwrap(), 1_000.0);
@@ -106,6 +106,17 @@ pub struct Link {
     pub loss: f64,
 }
 
+impl Link {
+    fn validate(&self) -> Result<(), ConfigError> {
+        config::within("loss", self.loss, 0.0, 1.0)?;
+        if let Some(latency) = &self.latency {
+            let sampler = latency.sampler();
+            sampler.map_err(|error| error.under("latency"))?;
+        }
+        Ok(())
+    }
+}
+
 impl ServerConfig {
     /// A server with defaults for all but these.
     pub fn new(name: impl Into<String>, workers: u64, service_time: Distribution) -> Self {
@@ -162,13 +173,16 @@ impl ServerConfig {
     /// Which field cannot be.
     pub fn validate(&self) -> Result<(), ConfigError> {
         config::count("workers", self.workers, 1, 1_000_000)?;
-        self.service_time.sampler()?;
+        let sampler = self.service_time.sampler();
+        sampler.map_err(|error| error.under("service_time"))?;
         config::within("refusal_cost", self.refusal_cost, 0.0, 1.0)?;
-        config::within("loss", self.link.loss, 0.0, 1.0)?;
-        if let Some(latency) = &self.link.latency {
-            latency.sampler()?;
+        let link = self.link.validate();
+        link.map_err(|error| error.under("link"))?;
+        for (index, fault) in self.faults.iter().enumerate() {
+            let fault = fault.validate();
+            fault.map_err(|error| error.under(&index.to_string()).under("faults"))?;
         }
-        self.faults.iter().try_for_each(Fault::validate)
+        Ok(())
     }
 
     /// The mean time that a refusal costs.
