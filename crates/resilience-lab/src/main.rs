@@ -15,12 +15,16 @@ struct Options {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    Run(command::run::Options),
+    Sweep(command::sweep::Options),
     Suite(command::suite::Options),
     Theory(command::theory::Options),
 }
 
 fn main() -> ExitCode {
     let done = match Options::parse().command {
+        Command::Run(options) => options.run(),
+        Command::Sweep(options) => options.run(),
         Command::Suite(options) => options.run(),
         Command::Theory(options) => options.run(),
     };

@@ -1,8 +1,12 @@
 //! What the command can do. Each runs to the end and says whether all is as it should be.
 
+mod rehearsal;
+pub(crate) mod run;
 pub(crate) mod suite;
+pub(crate) mod sweep;
 pub(crate) mod theory;
 
+use rehearsal::{Files, write};
 use std::{
     fs::File,
     io::{self, BufWriter},

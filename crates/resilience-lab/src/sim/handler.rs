@@ -18,6 +18,19 @@ pub(crate) fn status(code: StatusCode) -> Response {
     response
 }
 
+/// The heads of what `service` answers: bodies do not travel.
+pub(crate) fn boxed<S, B>(service: S) -> BoxService
+where
+    S: Service<Request, Response = http::Response<B>, Error: Into<BoxError>, Future: Send>
+        + Clone
+        + Send
+        + 'static,
+    B: 'static,
+{
+    let heads = service.map_response(|response| response.map(|_| super::Body::default()));
+    BoxCloneService::new(heads.map_err(Into::into))
+}
+
 /// The handler that answers 200.
 pub fn answer() -> BoxService {
     let ok = service_fn(|_: Request| async { Ok::<_, Infallible>(Response::default()) });
@@ -26,11 +39,12 @@ pub fn answer() -> BoxService {
 
 /// A handler that calls other services, all at once, and answers 200 when all of them have answered well.
 ///
-/// If one has failed, the answer is 503 as soon as all are over. Each is sent a GET of its own; `carry` can hand on what
-/// the request brought, such as its deadline.
+/// If one has failed, the answer is 503 as soon as all are over; [one after another](Self::in_turn), those after it are not
+/// called. Each is sent a GET of its own; `carry` can hand on what the request brought, such as its deadline.
 #[derive(Clone, Default)]
 pub struct AllOf {
     services: Vec<BoxService>,
+    in_turn: bool,
     carry: Option<fn(&Request, &mut Request)>,
 }
 
@@ -49,9 +63,13 @@ impl AllOf {
             + 'static,
         B: 'static,
     {
-        let heads = service.map_response(|response| response.map(|_| super::Body::default()));
-        self.services
-            .push(BoxCloneService::new(heads.map_err(Into::into)));
+        self.services.push(boxed(service));
+        self
+    }
+
+    /// Calls one after another, in the order in which they were added, until one fails.
+    pub fn in_turn(mut self) -> Self {
+        self.in_turn = true;
         self
     }
 
@@ -79,18 +97,27 @@ impl Service<Request> for AllOf {
             }
             service.clone().oneshot(out)
         });
-        let calls = join_all(calls);
-        Box::pin(async move {
-            let well = calls
-                .await
-                .into_iter()
-                .all(|result| result.is_ok_and(|res| is_good(res.status())));
+        let well = |result: Result<Response, _>| result.is_ok_and(|res| is_good(res.status()));
+        let answer = |well| {
             Ok(status(if well {
                 StatusCode::OK
             } else {
                 StatusCode::SERVICE_UNAVAILABLE
             }))
-        })
+        };
+        if self.in_turn {
+            let calls: Vec<_> = calls.collect();
+            return Box::pin(async move {
+                for call in calls {
+                    if !well(call.await) {
+                        return answer(false);
+                    }
+                }
+                answer(true)
+            });
+        }
+        let calls = join_all(calls);
+        Box::pin(async move { answer(calls.await.into_iter().all(well)) })
     }
 }
 

@@ -4,6 +4,10 @@ use resilience_core::config::Rate;
 use serde::{Deserializer, Serializer, de};
 use std::fmt;
 
+#[expect(
+    clippy::trivially_copy_pass_by_ref,
+    reason = "serde hands in references"
+)]
 pub(super) fn serialize<S: Serializer>(rate: &f64, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_f64(*rate)
 }
