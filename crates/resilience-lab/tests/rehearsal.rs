@@ -321,6 +321,12 @@ fn the_same_seed_has_the_same_bytes() {
         .map(|played| played.checked)
         .collect();
     assert_eq!(checked, [true, false, false]);
+    let naive = outcome.played()[2].figure(Metric::Amplification, "prices");
+    assert!(
+        naive > Some(1.3),
+        "not as expected, but only there to compare"
+    );
+    assert!(outcome.unmet().is_empty(), "{}", outcome.verdict());
 }
 
 #[test]
