@@ -134,6 +134,14 @@ fn an_unknown_stack_is_told_those_that_there_are() {
 }
 
 #[test]
+fn an_attempt_that_may_take_the_whole_call_contradicts_retries() {
+    let text = "[client.a]\ndeadline = \"1s\"\nattempt_timeout = \"1s\"\n";
+    let said = "3:19: `client.a.attempt_timeout` is 1s; it must be less than `deadline`, which is 1s, to leave time for a retry";
+    assert_eq!(wrong(text).to_string(), said);
+    assert!(StackFile::parse(&format!("{text}retry = false")).is_ok());
+}
+
+#[test]
 fn errors_name_place_field_value_and_what_would_be_right() {
     for (text, field, said) in [
         (
@@ -174,11 +182,6 @@ fn errors_name_place_field_value_and_what_would_be_right() {
             "client.b.c.rate_limit.quota",
             "1:15: `client.b.c.rate_limit.quota` is not set; it must be set, for example to \
              `Quota::per_second(100)`, in files \"100/s\"",
-        ),
-        (
-            "[client.a]\ndeadline = \"1s\"\nattempt_timeout = \"1s\"",
-            "client.a.attempt_timeout",
-            "3:19: `client.a.attempt_timeout` is 1s; it must be less than `deadline`, which is 1s, to leave time for a retry",
         ),
         (
             "[client.a.retry]\nbackoff = { base = \"20s\" }",
