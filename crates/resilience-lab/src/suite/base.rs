@@ -1,7 +1,10 @@
 //! The system that most scenarios put in trouble: ten processes that call, and a server of ten workers.
 
-use super::{Incoming, Outgoing, Stack};
-use crate::sim::{Arrivals, Client, ClientConfig, Distribution, Server, ServerConfig, Sim, answer};
+use super::{Outgoing, Stack};
+use crate::sim::{
+    Arrivals, Client, ClientConfig, ClientFigures, Distribution, Series, Server, ServerConfig, Sim,
+    answer, float,
+};
 use resilience_core::BoxError;
 use std::time::Duration;
 use tower::Layer;
@@ -53,26 +56,20 @@ pub struct System {
 }
 
 impl System {
-    /// Starts it, with `rate` calls per second over all processes.
+    /// Starts both, with `rate` calls per second over all processes.
     pub fn start(
         sim: &Sim,
         stack: Stack,
         server: &ServerConfig,
         rate: f64,
     ) -> Result<Self, BoxError> {
-        Self::between(sim, stack, server, rate, None)
+        let layers = stack.server(sim, "server")?;
+        let server = server.start_with(sim, answer(), |workers| layers.layer(workers))?;
+        Self::around(sim, stack, server, rate)
     }
 
-    /// As [`start`](Self::start), with calls from the one time to the other.
-    pub fn between(
-        sim: &Sim,
-        stack: Stack,
-        server: &ServerConfig,
-        rate: f64,
-        times: Option<(Duration, Duration)>,
-    ) -> Result<Self, BoxError> {
-        let layers: Incoming = stack.server(sim, "server")?;
-        let server = server.start_with(sim, answer(), |workers| layers.layer(workers))?;
+    /// Starts those who call, with `rate` calls per second over all processes.
+    pub fn around(sim: &Sim, stack: Stack, server: Server, rate: f64) -> Result<Self, BoxError> {
         let mut system = Self {
             server,
             clients: Vec::new(),
@@ -81,10 +78,7 @@ impl System {
         for _ in 0..PROCESSES {
             let layers = stack.client(sim, "client")?;
             let arrivals = Arrivals::poisson(rate / f64::from(PROCESSES));
-            let mut client = ClientConfig::new("client", arrivals).patience(PATIENCE);
-            if let Some((from, until)) = times {
-                client = client.between(from, until);
-            }
+            let client = ClientConfig::new("client", arrivals).patience(PATIENCE);
             let service = layers.layer.layer(system.server.connect());
             system.clients.push(client.start(sim, service)?);
             system.layers.push(layers);
@@ -108,18 +102,66 @@ impl System {
         self.server.forget();
     }
 
-    /// Samples how many calls per second are answered, and how many arrive at the server.
+    /// What became of the calls of all processes.
+    pub fn share(&self, of: impl Fn(&ClientFigures) -> u64) -> f64 {
+        let figures: Vec<_> = self.clients.iter().map(Client::figures).collect();
+        let over = |f: &ClientFigures| f.answered + f.degraded + f.refused + f.failed + f.late;
+        float(figures.iter().map(of).sum()) / float(figures.iter().map(over).sum())
+    }
+
+    /// Samples how many calls per second are made and answered, and how many arrive at the server.
     pub fn track(&self, sim: &Sim, every: Duration) {
-        let (clients, server) = (self.clients.clone(), self.server.clone());
+        let (made, answered) = (self.clients.clone(), self.clients.clone());
+        let server = self.server.clone();
+        sim.track_rate(OFFERED, every, move || {
+            made.iter().map(Client::offered).sum()
+        });
         sim.track_rate(GOODPUT, every, move || {
-            clients.iter().map(Client::answered).sum()
+            answered.iter().map(Client::answered).sum()
         });
         sim.track_rate(LOAD, every, move || server.arrived());
     }
 }
+
+/// The series of calls made, per second.
+pub const OFFERED: &str = "offered";
 
 /// The series of what is answered, in calls per second.
 pub const GOODPUT: &str = "goodput";
 
 /// The series of what arrives at the server, in calls per second.
 pub const LOAD: &str = "load";
+
+/// The points of the series `name`.
+pub fn points(series: &[Series], name: &str) -> Vec<(f64, f64)> {
+    let mut series = series.iter();
+    let found = series.find(|series| series.name == name);
+    found
+        .map(|series| series.points.clone())
+        .unwrap_or_default()
+}
+
+/// Calls answered, of those that were made, in percent: in the `window` of steps that ends at each point. Calls that are answered
+/// later than in their step can make it more than 100.
+pub fn share(made: &[(f64, f64)], answered: &[(f64, f64)], window: usize) -> Series {
+    let sum = |points: &[(f64, f64)]| points.iter().map(|(_, value)| value).sum::<f64>();
+    let windows = made.windows(window).zip(answered.windows(window));
+    let points = windows.map(|(made, answered)| {
+        let at = made.last().map_or(f64::NAN, |(at, _)| *at);
+        (at, 100.0 * sum(answered) / sum(made))
+    });
+    Series {
+        name: ANSWERED.to_owned(),
+        every: f64::NAN,
+        points: points.collect(),
+    }
+}
+
+/// The series of [`share`].
+pub const ANSWERED: &str = "answered";
+
+/// Seconds after `over` until 95 % of the calls are answered, and are so for a second; infinite if that is never so.
+pub fn back_after(share: &Series, over: Duration) -> f64 {
+    let back = share.time_to_reach(95.0, over, Duration::from_secs(1));
+    back.map_or(f64::INFINITY, |back| back.as_secs_f64())
+}

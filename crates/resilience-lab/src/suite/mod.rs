@@ -9,13 +9,16 @@ mod finding;
 mod stacks;
 
 // The whole system.
+mod metastable;
+mod outage;
 mod overload;
+mod tenants;
 
 // One layer.
 
 pub use context::{Context, Progress};
 pub use finding::{Figure, Finding};
-pub use stacks::{Incoming, Outgoing, PRESETS, Stack, client, presets, server};
+pub use stacks::{Incoming, Outgoing, PRESETS, Stack, calling, client, server, serving};
 
 use crate::{
     report::{Number, Report},
@@ -42,6 +45,21 @@ pub const SCENARIOS: &[Scenario] = &[
         number: 1,
         name: "overload",
         run: overload::run,
+    },
+    Scenario {
+        number: 2,
+        name: "outage",
+        run: outage::run,
+    },
+    Scenario {
+        number: 3,
+        name: "metastable",
+        run: metastable::run,
+    },
+    Scenario {
+        number: 4,
+        name: "tenants",
+        run: tenants::run,
     },
     // One layer.
 ];

@@ -103,7 +103,7 @@ impl Stack {
                     .layer(GlobalConcurrencyLimitLayer::new(CLIENT_LIMIT))
                     .layer(timeout.into_inner()),
             ),
-            Self::Presets => return presets(sim, name, client()?),
+            Self::Presets => return calling(sim, name, client()?),
         };
         Ok(Outgoing {
             layer,
@@ -122,17 +122,23 @@ impl Stack {
                     .layer(GlobalConcurrencyLimitLayer::new(SERVER_LIMIT))
                     .timeout(ATTEMPT),
             ),
-            Self::Presets => {
-                let builder = ServerStack::http(name.to_owned()).config(server()?);
-                let stack = sim.seeded(name, || builder.build())?;
-                BoxCloneServiceLayer::new(ServiceBuilder::new().map_response(heads).layer(stack))
-            }
+            Self::Presets => return serving(sim, name, server()?),
         })
     }
 }
 
+/// The preset of servers, as `config` says.
+pub fn serving(sim: &Sim, name: &str, config: ServerConfig) -> Result<Incoming, BoxError> {
+    let stack = sim.seeded(name, || {
+        ServerStack::http(name.to_owned()).config(config).build()
+    })?;
+    Ok(BoxCloneServiceLayer::new(
+        ServiceBuilder::new().map_response(heads).layer(stack),
+    ))
+}
+
 /// The preset of clients, as `config` says.
-pub fn presets(sim: &Sim, name: &str, config: ClientConfig) -> Result<Outgoing, BoxError> {
+pub fn calling(sim: &Sim, name: &str, config: ClientConfig) -> Result<Outgoing, BoxError> {
     let stack = sim.seeded(name, || {
         ClientStack::http(name.to_owned()).config(config).build()
     })?;
@@ -144,7 +150,7 @@ pub fn presets(sim: &Sim, name: &str, config: ClientConfig) -> Result<Outgoing, 
 }
 
 /// Bodies are empty here.
-fn heads<B>(response: http::Response<B>) -> Response {
+pub(super) fn heads<B>(response: http::Response<B>) -> Response {
     response.map(|_| crate::sim::Body::default())
 }
 
