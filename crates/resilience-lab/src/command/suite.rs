@@ -8,7 +8,11 @@ use resilience_lab::{
     report::Terminal,
     suite::{self, Progress, Terms},
 };
-use std::path::PathBuf;
+use std::{
+    fs,
+    io::Write as _,
+    path::{Path, PathBuf},
+};
 
 /// Runs the scenarios of the suite, and says what the layers are worth in each
 #[derive(Debug, Args)]
@@ -28,31 +32,83 @@ pub(crate) struct Options {
     /// Where the page with charts goes
     #[arg(long, value_name = "FILE", default_value = "target/lab/suite.html")]
     html: PathBuf,
+
+    /// Fails where a figure is not as the committed file says, or an aim is missed without a reason
+    #[arg(long)]
+    check: bool,
+
+    /// Writes the figures to FILE, as the ones that `--check` expects
+    #[arg(long, value_name = "FILE")]
+    expect: Option<PathBuf>,
+
+    /// Writes the tables into FILE, in Markdown, between its markers
+    #[arg(long, value_name = "FILE")]
+    into: Option<PathBuf>,
 }
+
+const BEGIN: &str = "<!-- written by `resilience-lab suite --into`: from here -->\n";
+const END: &str = "<!-- to here -->";
 
 impl Options {
     pub(crate) fn run(self) -> Result<bool, BoxError> {
         // Opened first: a mistyped path shall not cost a run.
         let (json, mut html) = (create(&self.json)?, create(&self.html)?);
+        let terms = Terms {
+            seed: self.seed,
+            only: self.only,
+        };
         let bar = Bar::new();
-        let outcome = suite::run(
-            &Terms {
-                seed: self.seed,
-                only: self.only,
-            },
-            &bar,
-        )?;
+        let mut outcome = suite::run(&terms, &bar)?;
         bar.0.finish_and_clear();
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
+        let command = format!(
+            "cargo run --release -p resilience-lab -- suite --seed {}",
+            self.seed
+        );
+        outcome.report = outcome
+            .report
+            .fact("command", command)
+            .fact("version", env!("CARGO_PKG_VERSION"))
+            .fact("machine", format!("{os} on {arch}, {cores} cores"));
         serde_json::to_writer_pretty(json, &outcome)?;
         outcome.report.write_html(&mut html)?;
         print!("{}", outcome.report.to_terminal(Terminal::of_stdout()));
         println!("\nWith charts: {}", self.html.display());
-        let missed = outcome.report.missed();
-        for sentence in &missed {
+        if let Some(path) = &self.expect {
+            create(path)?.write_all(suite::expect(&outcome.figures).as_bytes())?;
+        }
+        if let Some(path) = &self.into {
+            put_into(path, &outcome.report.to_markdown())?;
+        }
+        let mut wrong = outcome.report.missed();
+        if self.check {
+            wrong.extend(suite::unexpected(
+                &outcome.figures,
+                suite::EXPECTED,
+                &terms.scenarios(),
+            )?);
+        }
+        for sentence in &wrong {
             println!("{sentence}");
         }
-        Ok(missed.is_empty())
+        Ok(wrong.is_empty())
     }
+}
+
+/// Replaces what is between the markers in a file.
+fn put_into(path: &Path, text: &str) -> Result<(), BoxError> {
+    let in_file = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
+    let page = fs::read_to_string(path).map_err(|error| in_file(&error))?;
+    let parts = page
+        .split_once(BEGIN)
+        .and_then(|(before, rest)| Some((before, rest.split_once(END)?)));
+    let Some((before, (_, after))) = parts else {
+        return Err(in_file(&"no markers between which to write").into());
+    };
+    fs::write(path, format!("{before}{BEGIN}\n{text}\n{END}{after}"))
+        .map_err(|error| in_file(&error))?;
+    Ok(())
 }
 
 /// How many simulations are done.

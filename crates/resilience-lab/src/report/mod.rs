@@ -34,6 +34,7 @@
 //! ```
 
 mod draw;
+mod markdown;
 mod model;
 mod number;
 mod page;
@@ -146,6 +147,11 @@ impl Report {
     pub fn write_html(&self, out: &mut impl io::Write) -> Result<(), Error> {
         let page = page::page(self)?;
         out.write_all(page.as_bytes()).map_err(Error::Write)
+    }
+
+    /// The facts, the texts and the tables, for a page in Markdown that has a heading of its own. Texts are taken for Markdown.
+    pub fn to_markdown(&self) -> String {
+        markdown::report(self)
     }
 
     /// The facts and the tables, for a terminal.

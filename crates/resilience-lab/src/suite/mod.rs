@@ -5,6 +5,7 @@
 
 pub mod base;
 mod context;
+mod expected;
 mod finding;
 mod stacks;
 
@@ -17,11 +18,12 @@ mod tenants;
 // One layer.
 
 pub use context::{Context, Progress};
+pub use expected::{EXPECTED, expect, unexpected};
 pub use finding::{Figure, Finding};
 pub use stacks::{Incoming, Outgoing, PRESETS, Stack, calling, client, server, serving};
 
 use crate::{
-    report::{Number, Report},
+    report::{Number, Report, Section, Table},
     sim::theory,
 };
 use context::Cores;
@@ -83,6 +85,16 @@ pub struct Terms {
     pub only: Vec<&'static Scenario>,
 }
 
+impl Terms {
+    /// What is run.
+    pub fn scenarios(&self) -> Vec<&'static Scenario> {
+        if self.only.is_empty() {
+            return SCENARIOS.iter().collect();
+        }
+        self.only.clone()
+    }
+}
+
 /// What came of it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Outcome {
@@ -94,12 +106,7 @@ pub struct Outcome {
 
 /// Runs scenarios, on all cores. The same terms give the same figures.
 pub fn run(terms: &Terms, progress: &dyn Progress) -> Result<Outcome, BoxError> {
-    let all: Vec<_> = SCENARIOS.iter().collect();
-    let scenarios = if terms.only.is_empty() {
-        &all
-    } else {
-        &terms.only
-    };
+    let scenarios = terms.scenarios();
     let cores = Cores::new();
     let findings: Vec<Result<Finding, BoxError>> = std::thread::scope(|scope| {
         let threads: Vec<_> = scenarios
@@ -121,6 +128,7 @@ pub fn run(terms: &Terms, progress: &dyn Progress) -> Result<Outcome, BoxError> 
     let mut report = Report::new("What the layers are worth")
         .lead(base::LEAD)
         .fact("seed", terms.seed.to_string());
+    report = report.section(compared());
     let mut figures = Vec::new();
     for (scenario, finding) in scenarios.iter().zip(findings) {
         let finding = finding.map_err(|error| format!("{}: {error}", scenario.name))?;
@@ -136,6 +144,26 @@ pub fn run(terms: &Terms, progress: &dyn Progress) -> Result<Outcome, BoxError> 
         report = report.section(theory(terms.seed).section);
     }
     Ok(Outcome { report, figures })
+}
+
+/// What the stacks are made of.
+fn compared() -> Section {
+    let table = Table::new(["stack", "around each client", "around the server"])
+        .row(["nothing".into(), "timeout of 100 ms".into(), "nothing".into()])
+        .row(["naive retries".into(), "up to 3 retries, at once; timeout of 100 ms".into(), "nothing".into()])
+        .row([
+            "Tower's layers".into(),
+            "timeout of 1 s; up to 3 retries within the default TpsBudget, with ExponentialBackoff from 50 ms; load_shed and a \
+             concurrency limit of 100; timeout of 100 ms"
+                .into(),
+            "load_shed and a concurrency limit of 30; timeout of 100 ms".into(),
+        ])
+        .row([
+            "presets".into(),
+            "ClientStack: deadline 1 s, up to 3 retries, attempt timeout 100 ms; else its defaults".into(),
+            "ServerStack: deadline 100 ms, bulkhead of 30; else its defaults".into(),
+        ]);
+    Section::new("What is compared").table(table)
 }
 
 /// The simulator held against queueing theory.

@@ -14,8 +14,8 @@ use resilience_stack::bulkhead::BulkheadConfig;
 use std::time::Duration;
 use tower::Layer;
 
-const WARM_UP: Duration = Duration::from_secs(5);
-const MEASURED: Duration = Duration::from_secs(20);
+const WARM_UP: Duration = Duration::from_secs(3);
+const MEASURED: Duration = Duration::from_secs(10);
 
 /// Loads, as multiples of the capacity.
 const LOADS: [f64; 8] = [0.5, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0];

@@ -37,6 +37,8 @@ pub enum Stack {
     Tower,
     /// The presets of this family: `ClientStack` and `ServerStack`.
     Presets,
+    /// The same without the breakers: what the others do alone. Not one of [`ALL`](Self::ALL).
+    NoBreaker,
 }
 
 /// The layers around the clients of one process.
@@ -82,6 +84,7 @@ impl Stack {
             Self::Naive => "naive retries",
             Self::Tower => "Tower's layers",
             Self::Presets => "presets",
+            Self::NoBreaker => "presets, no breaker",
         }
     }
 
@@ -104,6 +107,11 @@ impl Stack {
                     .layer(timeout.into_inner()),
             ),
             Self::Presets => return calling(sim, name, client()?),
+            Self::NoBreaker => {
+                let mut config = client()?;
+                config.breaker = None;
+                return calling(sim, name, config);
+            }
         };
         Ok(Outgoing {
             layer,
@@ -122,7 +130,7 @@ impl Stack {
                     .layer(GlobalConcurrencyLimitLayer::new(SERVER_LIMIT))
                     .timeout(ATTEMPT),
             ),
-            Self::Presets => return serving(sim, name, server()?),
+            Self::Presets | Self::NoBreaker => return serving(sim, name, server()?),
         })
     }
 }

@@ -224,7 +224,7 @@ fn layers(sim: &Sim, case: Case) -> Result<Incoming, BoxError> {
                 .layer(GlobalConcurrencyLimitLayer::new(WHOLE))
                 .timeout(ATTEMPT),
         )),
-        Case::As(Stack::Presets) => preset(stacks::server()?.deadline),
+        Case::As(Stack::Presets | Stack::NoBreaker) => preset(stacks::server()?.deadline),
         Case::TowerNoDeadline => Ok(BoxCloneServiceLayer::new(layer_fn(|workers: Workers| {
             let half = || {
                 ServiceBuilder::new()

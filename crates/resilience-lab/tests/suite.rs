@@ -1,0 +1,128 @@
+//! What the command `suite --check` relies on. All of the suite's figures are checked by CI, in release.
+
+use resilience_lab::{
+    report::Number,
+    suite::{self, EXPECTED, Finding, SCENARIOS, Scenario, Stack, Terms},
+};
+
+fn scenario(name: &str) -> &'static Scenario {
+    suite::find(name).unwrap()
+}
+
+/// Two figures, as `overload` could have found them.
+fn figures(goodput: f64, back: f64) -> Vec<suite::Figure> {
+    let finding = Finding::new("Overload")
+        .figure("presets", "goodput", Number::new(goodput, 3), 0.02)
+        .figure("nothing", "back", Number::new(back, 1).unit("s"), 0.5);
+    let mut figures = finding.figures;
+    for figure in &mut figures {
+        figure.scenario = "overload".to_owned();
+    }
+    figures
+}
+
+#[test]
+fn a_figure_that_has_moved_is_named() {
+    let expected = suite::expect(&figures(0.99, f64::INFINITY));
+    let wrong = |goodput, back| {
+        suite::unexpected(&figures(goodput, back), &expected, &[scenario("overload")]).unwrap()
+    };
+    assert_eq!(wrong(0.99, f64::INFINITY), [""; 0]);
+    assert_eq!(wrong(0.971, f64::INFINITY), [""; 0]);
+    assert_eq!(
+        wrong(0.969, f64::INFINITY),
+        ["overload, presets, goodput: 0.9690, and 0.99 ± 0.02 is expected"]
+    );
+    assert_eq!(wrong(f64::NAN, f64::INFINITY).len(), 1);
+    assert_eq!(
+        wrong(0.99, 3.0),
+        ["overload, nothing, back: 3.0000, and inf ± 0.5 is expected"]
+    );
+}
+
+#[test]
+fn figures_that_come_and_go_are_named() {
+    let all = figures(0.99, 1.0);
+    let expected = suite::expect(&all[..1]);
+    let overload = [scenario("overload")];
+    let new = suite::unexpected(&all, &expected, &overload).unwrap();
+    assert_eq!(
+        new,
+        ["overload, nothing, back: 1.0000, and nothing is expected"]
+    );
+    let gone = suite::unexpected(&[], &expected, &overload).unwrap();
+    assert_eq!(
+        gone,
+        ["overload, presets, goodput: expected, and not there"]
+    );
+    assert_eq!(
+        suite::unexpected(&[], &expected, &[scenario("outage")]).unwrap(),
+        [""; 0]
+    );
+    assert!(
+        suite::unexpected(&[], "overload\tpresets\tgoodput\t0.99", &overload)
+            .unwrap_err()
+            .starts_with("line 1")
+    );
+}
+
+#[test]
+fn every_scenario_has_expected_figures_and_a_name_of_its_own() {
+    for scenario in SCENARIOS {
+        assert!(
+            EXPECTED
+                .lines()
+                .any(|line| line.split('\t').next() == Some(scenario.name)),
+            "{}",
+            scenario.name
+        );
+        assert_eq!(suite::find(scenario.name).unwrap().number, scenario.number);
+        assert_eq!(
+            suite::find(&scenario.number.to_string()).unwrap().name,
+            scenario.name
+        );
+    }
+    assert!(suite::find("weather").unwrap_err().contains("overload"));
+}
+
+/// The committed figures are of another build, on another machine.
+#[test]
+fn the_same_seed_gives_the_committed_figures_to_the_digit() {
+    let only = vec![scenario("tenants")];
+    let outcome = suite::run(
+        &Terms {
+            seed: 42,
+            only: only.clone(),
+        },
+        &(),
+    )
+    .unwrap();
+    assert_eq!(
+        suite::unexpected(&outcome.figures, EXPECTED, &only).unwrap(),
+        [""; 0]
+    );
+    let here = suite::expect(&outcome.figures);
+    let there = EXPECTED
+        .lines()
+        .filter(|line| line.starts_with("tenants\t"));
+    assert!(
+        here.lines().filter(|line| !line.starts_with('#')).eq(there),
+        "{here}"
+    );
+    assert_eq!(outcome.report.missed(), [""; 0]);
+}
+
+#[test]
+fn a_finding_is_a_table_with_a_row_for_each_stack() {
+    let finding = Stack::ALL
+        .into_iter()
+        .fold(Finding::new("x"), |finding, stack| {
+            finding
+                .figure(stack.name(), "a", Number::new(1.0, 0), 0.0)
+                .figure(stack.name(), "b", Number::new(2.0, 0), 0.0)
+        });
+    let table = finding.section.table.unwrap();
+    assert_eq!(table.columns, ["", "a", "b"]);
+    assert_eq!(table.rows.len(), Stack::ALL.len());
+    assert!(table.rows.iter().all(|row| row.len() == 3));
+}
