@@ -16,7 +16,7 @@ fn figures(goodput: f64, back: f64) -> Vec<suite::Figure> {
         .figure("nothing", "back", Number::new(back, 1).unit("s"), 0.5);
     let mut figures = finding.figures;
     for figure in &mut figures {
-        figure.scenario = "overload".to_owned();
+        "overload".clone_into(&mut figure.scenario);
     }
     figures
 }
