@@ -68,8 +68,8 @@
 //!
 //! - **Success and failure** are what the layer's classification says: by default every error is a failure. HTTP
 //!   status and gRPC status are classified by `resilience-http`. Outcomes that say nothing about the dependency
-//!   are not counted: ignored ones, and refusals of the family's own layers. The rates are judged at every failure, and
-//!   whenever successes are dated: so a success may be what opens the breaker, when it makes the window large enough.
+//!   are not counted: ignored ones, and refusals of the family's own layers. The rates are judged at every failure and
+//!   every slow call, and at no other: a good call never opens the breaker, although it may make the window large enough.
 //! - **Slow calls**, where configured, are those whose head comes late; what a body takes does not count.
 //! - **Abandoned calls** were dropped before the head of their response, for example by an outer timeout. They
 //!   extend the run of failures, and are left out of the window, so that a dependency which hangs is noticed

@@ -91,10 +91,10 @@ fn five_of_ten_are_half_and_so_is_every_rate_that_can_be_written() {
             .machine()
             .unwrap();
         for index in 0..calls {
-            let outcome = if index < failures {
-                Outcome::TRANSIENT
-            } else {
+            let outcome = if index < calls - failures {
                 Outcome::Success
+            } else {
+                Outcome::TRANSIENT
             };
             let last = index + 1 == calls;
             assert_eq!(call(&machine, 0, outcome).is_some(), last, "{rate}");
@@ -103,14 +103,15 @@ fn five_of_ten_are_half_and_so_is_every_rate_that_can_be_written() {
 }
 
 #[test]
-fn a_success_may_be_the_record_that_trips() {
+fn a_success_does_not_trip_though_it_makes_the_window_large_enough() {
     let machine = by_count(10)
         .failure_rate(0.5)
         .minimum_calls(2)
         .machine()
         .unwrap();
     assert_eq!(call(&machine, 0, Outcome::TRANSIENT), None);
-    let transition = call(&machine, 0, Outcome::Success).expect("one of two");
+    assert_eq!(call(&machine, 0, Outcome::Success), None, "one of two");
+    let transition = call(&machine, 0, Outcome::TRANSIENT).expect("two of three");
     assert_eq!(transition.cause, Cause::FailureRate);
     assert_eq!(
         transition.open_for.map(|length| length > Duration::ZERO),

@@ -316,7 +316,7 @@ impl Model {
         } else {
             self.run.clear();
         }
-        if self.trips(true) {
+        if self.trips(failure || slow) {
             self.open();
         }
     }

@@ -194,9 +194,8 @@ impl BreakerBuilder {
     /// A success by itself opens nothing: it only has to be in the time window when a failure is judged. So successes are
     /// counted, without a lock and without a look at the clock, and dated at the next failure, at a look at the figures, or
     /// when a thread has counted a batch of them: as evenly spaced since the last time that was done. Thus at most a batch
-    /// for each core (of 32 at most) may be dated wrongly, and only while no call fails; the rate is judged at each of those
-    /// occasions. Without effect on a count window, or where [slow calls](Self::slow_call_duration) are watched: there every
-    /// success is recorded when it comes.
+    /// for each core (of 32 at most) may be dated wrongly, and only while no call fails. Without effect on a count window, or
+    /// where [slow calls](Self::slow_call_duration) are watched: there every success is recorded when it comes.
     pub fn success_batch(mut self, successes: u32) -> Self {
         self.config.success_batch = successes;
         self

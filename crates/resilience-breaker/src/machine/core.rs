@@ -148,7 +148,14 @@ impl Core {
         if config.run.is_some_and(|limit| self.run.reaches(limit, at)) {
             return Some(Cause::ConsecutiveFailures);
         }
-        let Said::Result(_) = said else { return None };
+        // What is well does not open it: a window that becomes large enough with a success waits for the next failure, and
+        // so a breaker that has just closed does not open again after the trouble, over failures of before its end.
+        let Said::Result(Mark { failure, slow }) = said else {
+            return None;
+        };
+        if !failure && !slow {
+            return None;
+        }
         let counts = self.window.counts();
         if counts.calls < config.minimum_calls {
             return None;
@@ -160,18 +167,13 @@ impl Core {
         })
     }
 
-    /// Records a success that ends no run of failures, in a closed breaker with a count window. `false`: it does end one, or
-    /// makes the window large enough to be judged; nothing has been done.
-    ///
-    /// No other success opens a breaker: it takes the place of one, or of a failure, or is one more.
-    pub(crate) fn push_success(&mut self, minimum_calls: u64) -> bool {
-        let Window::Count(window) = &mut self.window else {
-            return false;
-        };
-        if self.run.failures() > 0 || window.next_is(minimum_calls) {
-            return false;
+    /// Records a success in a closed breaker with a count window. `false`: it ends a run of failures, and nothing has been
+    /// done.
+    pub(crate) fn push_success(&mut self) -> bool {
+        match &mut self.window {
+            Window::Count(window) if self.run.failures() == 0 => window.push(Mark::default()),
+            _ => return false,
         }
-        window.push(Mark::default());
         true
     }
 

@@ -197,7 +197,7 @@ impl Machine {
             return false;
         }
         let mut core = lock(&self.core);
-        core.word().epoch == ticket.epoch && core.push_success(self.config.minimum_calls)
+        core.word().epoch == ticket.epoch && core.push_success()
     }
 
     fn finish_under_lock(&self, ticket: Ticket, outcome: Outcome, now: &mut Now) -> Ended {

@@ -126,11 +126,6 @@ impl CountWindow {
         }
     }
 
-    /// Whether the next outcome makes it so many for the first time.
-    pub(crate) fn next_is(&self, calls: u64) -> bool {
-        self.counts.calls + 1 == calls && calls <= self.ring.len() as u64
-    }
-
     pub(crate) fn push(&mut self, mark: Mark) {
         let full = self.counts.calls == self.ring.len() as u64;
         let oldest = std::mem::replace(&mut self.ring[self.next], mark);
