@@ -50,7 +50,7 @@ pub(super) fn run(context: &Context<'_>) -> Result<Finding, BoxError> {
         let late = answered.mean(LATE, END).unwrap_or(f64::NAN);
         let ratio = Number::new(back / unprotected, 2);
         let ratio = if stack == Stack::Presets {
-            ratio.at_most(0.25).because(REMEMBERED)
+            ratio.at_most(0.25)
         } else {
             ratio
         };
@@ -111,10 +111,6 @@ fn mean(runs: Runs<'_>, name: &str) -> Vec<(f64, f64)> {
 fn answered(runs: Runs<'_>) -> Series {
     share(&mean(runs, OFFERED), &mean(runs, GOODPUT), 4)
 }
-
-const REMEMBERED: &str = "A breaker that has closed judges its window from when it covers a second, and \
-    may do so when a call succeeds. Some that closed during the trouble open once more, on what was in the window, when the server is well \
-    again. If only failures opened breakers, the ratio would be 0.14";
 
 const TEXT: &str = "At 700 calls per second, service takes three times as long for 3 s, which is more than the server can do. \
     Then everything is as before, but for what the trouble has left behind: a queue, and clients that try again. Back: 95 % of the \

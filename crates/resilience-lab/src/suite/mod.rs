@@ -16,6 +16,13 @@ mod overload;
 mod tenants;
 
 // One layer.
+mod breaker;
+mod comeback;
+mod degraded;
+mod flapping;
+mod limiter;
+mod slow;
+mod tap;
 
 pub use context::{Context, Progress};
 pub use expected::{EXPECTED, expect, unexpected};
@@ -64,6 +71,36 @@ pub const SCENARIOS: &[Scenario] = &[
         run: tenants::run,
     },
     // One layer.
+    Scenario {
+        number: 5,
+        name: "breaker",
+        run: breaker::run,
+    },
+    Scenario {
+        number: 6,
+        name: "limiter",
+        run: limiter::run,
+    },
+    Scenario {
+        number: 7,
+        name: "comeback",
+        run: comeback::run,
+    },
+    Scenario {
+        number: 8,
+        name: "slow",
+        run: slow::run,
+    },
+    Scenario {
+        number: 9,
+        name: "flapping",
+        run: flapping::run,
+    },
+    Scenario {
+        number: 10,
+        name: "degraded",
+        run: degraded::run,
+    },
 ];
 
 /// The scenario with this name or number.
