@@ -106,7 +106,9 @@ fn a_share_that_is_none_is_an_error() {
     for share in [-0.1, 1.1, f64::NAN, f64::INFINITY] {
         let error = bulkhead(10).normal_share(share).unwrap_err();
         assert!(
-            error.to_string().starts_with("`normal_share` is "),
+            error
+                .to_string()
+                .starts_with("policy \"test\": `normal_share` is "),
             "{error}"
         );
         let error = bulkhead(10).sheddable_share(share).unwrap_err();
