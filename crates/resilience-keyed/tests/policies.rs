@@ -32,8 +32,11 @@ fn policy<P: Forget + Clone>(
     })
 }
 
+/// Dates every success when it comes: whoever asks whether one may be forgotten looks at its figures, and so dates what has
+/// been counted.
 fn breaker() -> Breaker {
     Breaker::builder("host")
+        .success_batch(1)
         .time_window(Duration::from_millis(100), 10)
         .minimum_covered(Duration::ZERO)
         .minimum_calls(2)
