@@ -94,22 +94,24 @@ async fn each_address_has_a_bulkhead_until_the_end_of_the_body() {
     drop(second);
 }
 
-/// Counts the attempts that arrive, and has a quota for each tenant.
-fn by_tenant<B: 'static>(
+/// Counts the attempts that arrive.
+fn count<B: 'static>(
     attempts: &Arc<AtomicUsize>,
-) -> (
-    MapRequestLayer<impl Fn(Request<B>) -> Request<B> + Clone + use<B>>,
-    KeyedRateLimit<HeaderValue, impl Fn(&Request<B>) -> Option<HeaderValue> + Clone + use<B>>,
-) {
+) -> MapRequestLayer<impl Fn(Request<B>) -> Request<B> + Clone + use<B>> {
     let attempts = attempts.clone();
-    let count = MapRequestLayer::new(move |req: Request<B>| {
+    MapRequestLayer::new(move |req: Request<B>| {
         attempts.fetch_add(1, SeqCst);
         req
-    });
+    })
+}
+
+/// A quota for each tenant.
+fn by_tenant<B: 'static>()
+-> KeyedRateLimit<HeaderValue, impl Fn(&Request<B>) -> Option<HeaderValue> + Clone + use<B>> {
     let tenants = Keyed::builder("tenants")
         .key(|req: &Request<B>| req.headers().get("x-tenant").cloned())
         .quota(Quota::per_second(100));
-    (count, tenants.build().unwrap())
+    tenants.build().unwrap()
 }
 
 /// A breaker that the first failure opens.
@@ -122,7 +124,7 @@ fn touchy(breaker: BreakerBuilder) -> BreakerBuilder {
 #[tokio::test]
 async fn a_request_without_a_key_is_a_bad_one_which_is_neither_repeated_nor_a_failure() {
     let attempts = Arc::default();
-    let (count, tenants) = by_tenant::<Body>(&attempts);
+    let (count, tenants) = (count::<Body>(&attempts), by_tenant::<Body>());
     let broken = Router::new().route("/broken", get(|| async { StatusCode::BAD_GATEWAY }));
     let app = hello()
         .merge(broken)
@@ -151,7 +153,10 @@ async fn a_request_without_a_key_is_a_bad_one_which_is_neither_repeated_nor_a_fa
 #[tokio::test]
 async fn over_grpc_a_request_without_a_key_is_an_invalid_argument() {
     let attempts = Arc::default();
-    let (count, tenants) = by_tenant::<tonic::body::Body>(&attempts);
+    let (count, tenants) = (
+        count::<tonic::body::Body>(&attempts),
+        by_tenant::<tonic::body::Body>(),
+    );
     let address = serve_behind((count, tenants.layer().grpc().respond())).await;
 
     let breaker = touchy(Breaker::builder("inventory")).build().unwrap();

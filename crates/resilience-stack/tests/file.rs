@@ -142,6 +142,7 @@ fn an_attempt_that_may_take_the_whole_call_contradicts_retries() {
 }
 
 #[test]
+#[expect(clippy::too_many_lines, reason = "a table")]
 fn errors_name_place_field_value_and_what_would_be_right() {
     for (text, field, said) in [
         (
