@@ -43,11 +43,15 @@ fn wrk(address: &str, length: Duration) -> Result<Load> {
     let (calls, _) = text.split_once(" requests in ").ok_or("no requests")?;
     let calls = calls.split_whitespace().next_back().ok_or("no requests")?;
     let calls: f64 = calls.parse()?;
+    // Before it, there are percentages of another kind.
+    let (_, latencies) = text
+        .split_once("Latency Distribution")
+        .ok_or("no latencies")?;
     Ok(Load {
         calls,
         took: Duration::from_secs_f64(calls / per_second),
-        p50: micros(after(&text, "50%")?)?,
-        p99: micros(after(&text, "99%")?)?,
+        p50: micros(after(latencies, "50%")?)?,
+        p99: micros(after(latencies, "99%")?)?,
     })
 }
 
