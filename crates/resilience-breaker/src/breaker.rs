@@ -100,7 +100,7 @@ impl Breaker {
         if let Some(refused) = self.0.machine.refuse_open(now) {
             return Err(self.0.refuse(refused));
         }
-        let admission = self.0.machine.admit(now);
+        let admission = self.0.machine.admit_under_lock(now);
         // Before anybody is told of the transition: should the user's hook panic, the ticket comes back.
         let permit = admission
             .ticket

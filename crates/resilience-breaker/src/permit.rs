@@ -39,6 +39,14 @@ impl BreakerPermit {
         done
     }
 
+    /// Not by the machine's `finish`, which would ask once more what `succeed` has answered.
+    #[inline]
+    fn record(&mut self, outcome: Outcome, now: &mut Now) {
+        if !(matches!(outcome, Outcome::Success) && self.succeed()) {
+            self.end(|shared, ticket| shared.machine.finish_under_lock(ticket, outcome, now));
+        }
+    }
+
     #[cold]
     fn end(&mut self, how: impl FnOnce(&Shared, Ticket) -> Ended) {
         let Some(ticket) = self.ticket.take() else {
@@ -55,7 +63,7 @@ impl BreakerPermit {
 impl Permit for BreakerPermit {
     fn head(&mut self, verdict: Option<Outcome>, now: &mut Now) {
         if let Some(outcome) = verdict {
-            return self.end(|shared, ticket| shared.machine.finish(ticket, outcome, now));
+            return self.record(outcome, now);
         }
         if let Some(ticket) = &mut self.ticket {
             let transition = self.shared.machine.head(ticket, now);
@@ -65,10 +73,7 @@ impl Permit for BreakerPermit {
 
     #[inline]
     fn finish(mut self, outcome: Outcome, now: &mut Now) {
-        if matches!(outcome, Outcome::Success) && self.succeed() {
-            return;
-        }
-        self.end(|shared, ticket| shared.machine.finish(ticket, outcome, now));
+        self.record(outcome, now);
     }
 
     fn revert(mut self, _: &mut Now) {

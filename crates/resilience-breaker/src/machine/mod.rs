@@ -129,6 +129,12 @@ impl Machine {
                 transition: None,
             };
         }
+        self.admit_under_lock(now)
+    }
+
+    /// Decides by all that there is to know: for whom neither [`admit_closed`](Self::admit_closed) nor
+    /// [`refuse_open`](Self::refuse_open) has an answer.
+    pub(crate) fn admit_under_lock(&self, now: &mut Now) -> Admission {
         let at = now.get();
         self.locked(|core| core.admit(at, &self.config, &self.entropy))
     }
@@ -200,7 +206,13 @@ impl Machine {
         core.word().epoch == ticket.epoch && core.push_success()
     }
 
-    fn finish_under_lock(&self, ticket: Ticket, outcome: Outcome, now: &mut Now) -> Ended {
+    /// Ends a call for which [`succeed`](Self::succeed) has done nothing.
+    pub(crate) fn finish_under_lock(
+        &self,
+        ticket: Ticket,
+        outcome: Outcome,
+        now: &mut Now,
+    ) -> Ended {
         let failure = outcome.is_failure();
         if !failure && outcome != Outcome::Success {
             return Ended {
