@@ -5,6 +5,7 @@ use crate::{
     drive::runtime,
     list::future_limit,
     memory,
+    ours::Kind,
     subject::{Bare, By, End, Subject},
 };
 
@@ -24,7 +25,7 @@ pub fn check(subject: &Subject) -> Result<(), String> {
         return Err(format!("of {calls} calls: {tally:?}"));
     }
     let polls = match (subject.end, subject.bare) {
-        (End::Answered, Bare::Later) => 2 * calls..=2 * calls,
+        (End::Answered, Bare::Later | Bare::Whole(Kind::HttpLater)) => 2 * calls..=2 * calls,
         (End::Answered, _) => calls..=calls,
         // A service that is not ready is not called.
         (End::Refused, _) => 0..=calls,
@@ -36,13 +37,8 @@ pub fn check(subject: &Subject) -> Result<(), String> {
     instance.runner()(calls);
     instance.verify(2 * calls);
     if subject.by == By::Ours {
-        let boxes = if subject.detail == "BoxError" {
-            1.0
-        } else {
-            0.0
-        };
         let memory = memory::of(subject);
-        if (memory.calls - boxes).abs() > 0.0 || memory.clone != 0 {
+        if (memory.calls - subject.allocations).abs() > 0.0 || memory.clone != 0 {
             return Err(format!("allocates: {memory:?}"));
         }
         if let Some(limit) = future_limit(subject)

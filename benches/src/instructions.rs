@@ -18,7 +18,7 @@ use std::{
 };
 
 /// Calls of the first run. A multiple of what keyed limits do now and then.
-const CALLS: u64 = 4_096;
+pub const CALLS: u64 = 4_096;
 
 /// How many more instructions are let pass.
 const ALLOWED: f64 = 0.03;
@@ -52,7 +52,7 @@ impl fmt::Display for Counts {
 }
 
 /// Which subjects are counted: ours, but for the one that takes a million keys to build.
-fn is_counted(subject: &Subject) -> bool {
+pub fn is_counted(subject: &Subject) -> bool {
     subject.by == By::Ours && !subject.large
 }
 
@@ -96,6 +96,20 @@ fn with_driver(subject: &Subject) -> Counts {
 
 /// All events of one run of this program.
 fn run(id: &str, calls: u64) -> BTreeMap<String, f64> {
+    let text = callgrind(id, calls);
+    let line = |name: &str| {
+        let line = text.lines().find_map(|line| line.strip_prefix(name));
+        let words = line.expect("callgrind writes it").split_whitespace();
+        words.map(str::to_owned).collect::<Vec<_>>()
+    };
+    let totals = line("totals:")
+        .into_iter()
+        .map(|n| n.parse().expect("a number"));
+    line("events:").into_iter().zip(totals).collect()
+}
+
+/// What Callgrind writes of one run of this program.
+pub fn callgrind(id: &str, calls: u64) -> String {
     let program = env::current_exe().expect("this program");
     let out = env::temp_dir().join(format!("bench-{}.callgrind", std::process::id()));
     let valgrind = Command::new("valgrind")
@@ -117,15 +131,7 @@ fn run(id: &str, calls: u64) -> BTreeMap<String, f64> {
     );
     let text = fs::read_to_string(&out).expect("callgrind has written it");
     fs::remove_file(&out).expect("it is ours");
-    let line = |name: &str| {
-        let line = text.lines().find_map(|line| line.strip_prefix(name));
-        let words = line.expect("callgrind writes it").split_whitespace();
-        words.map(str::to_owned).collect::<Vec<_>>()
-    };
-    let totals = line("totals:")
-        .into_iter()
-        .map(|n| n.parse().expect("a number"));
-    line("events:").into_iter().zip(totals).collect()
+    text
 }
 
 /// The accepted counts.

@@ -25,6 +25,7 @@ mod memory;
 mod ours;
 #[cfg(feature = "peers")]
 mod peers;
+mod profile;
 mod progress;
 mod report;
 mod stats;
@@ -48,13 +49,15 @@ bench COMMAND [--only TEXT] [--short] [--markdown FILE] [--json FILE] [--into PA
   instructions   instructions, atomics and clock reads per call of our layers, under Valgrind
   gate           instructions, compared with benches/baseline.tsv: fails if anything is worse
   accept         instructions, as the new baseline
+  profile        where the instructions of our layers' calls are
   all            all of the above but `check`, `gate` and `accept`: the tables of docs/performance.md
 
   --only TEXT      subjects whose id contains TEXT, and what they need
   --short          a few rounds: to see that it works
   --markdown FILE  writes the tables there too
   --json FILE      writes the figures there too
-  --into PAGE      puts the tables into a page, between <!-- begin layers --> and <!-- end layers -->";
+  --into PAGE      puts the tables into a page, between <!-- begin layers --> and <!-- end layers -->, and the
+                   profile between <!-- begin profile --> and <!-- end profile -->";
 
 #[derive(Default)]
 struct Options {
@@ -114,7 +117,7 @@ fn main() -> ExitCode {
     match options.command.as_str() {
         "check" => checked(&subjects),
         "gate" | "accept" => gate(&subjects, options.command == "accept"),
-        "time" | "threads" | "allocs" | "sizes" | "instructions" | "all" => {
+        "time" | "threads" | "allocs" | "sizes" | "instructions" | "profile" | "all" => {
             match measure(&subjects, &options) {
                 Ok(()) => ExitCode::SUCCESS,
                 Err(error) => {
@@ -192,16 +195,28 @@ fn measure(subjects: &[Subject], options: &Options) -> io::Result<()> {
     };
     let tables = report.markdown();
     println!("{tables}");
+    let profile = does("profile").then(|| profile::table(subjects));
+    if let Some(profile) = &profile {
+        println!("{profile}");
+    }
     if let Some(file) = &options.markdown {
-        fs::write(file, &tables)?;
+        fs::write(
+            file,
+            [&*tables, profile.as_deref().unwrap_or_default()].join("\n"),
+        )?;
     }
     if let Some(file) = &options.json {
         fs::write(file, format!("{:#}\n", report.json()))?;
     }
-    match &options.into {
-        Some(page) => into::write(page, "layers", &tables),
-        None => Ok(()),
+    if let Some(page) = &options.into {
+        if options.command != "profile" {
+            into::write(page, "layers", &tables)?;
+        }
+        if let Some(profile) = profile {
+            into::write(page, "profile", &profile)?;
+        }
     }
+    Ok(())
 }
 
 /// Whose versions matter.

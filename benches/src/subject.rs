@@ -1,6 +1,7 @@
 //! What is measured: a layer, a floor, somebody else's layer, or a bare inner service.
 
 use crate::drive::{Numbers, Request, Response, Tally, calls, through};
+use crate::ours::Kind;
 use allocation_counter::{AllocationInfo, measure};
 use std::any::Any;
 use tower::Service;
@@ -31,6 +32,8 @@ pub enum Bare {
     Plain,
     Later,
     Http,
+    /// From the request to the end of the response's body.
+    Whole(Kind),
 }
 
 /// How every call ends.
@@ -53,6 +56,8 @@ pub struct Subject {
     pub quick: bool,
     /// Whether its state is so large that a short batch would measure no more than how it comes into the caches.
     pub large: bool,
+    /// How often a call allocates, if it is ours.
+    pub allocations: f64,
     pub make: Box<dyn Fn() -> Instance>,
 }
 
@@ -71,6 +76,7 @@ impl Subject {
             end: End::Answered,
             quick: true,
             large: false,
+            allocations: 0.0,
             make: Box::new(make),
         }
     }
@@ -92,6 +98,11 @@ impl Subject {
 
     pub fn large(mut self) -> Self {
         self.large = true;
+        self
+    }
+
+    pub fn allocating(mut self, times: f64) -> Self {
+        self.allocations = times;
         self
     }
 

@@ -1,6 +1,9 @@
 //! The layers of this family.
 
 mod forms;
+mod presets;
+
+pub use presets::Kind;
 
 use crate::{
     drive::KEYS,
@@ -133,6 +136,7 @@ fn breakers() -> Vec<Subject> {
                 (breaker.layer().layer(plain()), still_open(breaker))
             })
         })
+        .allocating(1.0)
         .refused(),
     ]
 }
@@ -167,6 +171,7 @@ fn bulkheads() -> Vec<Subject> {
             })
             .hold(held)
         })
+        .allocating(1.0)
         .refused(),
     ]
 }
@@ -329,5 +334,6 @@ pub fn subjects() -> Vec<Subject> {
     all.extend(flows());
     all.extend(stacks());
     all.extend(forms::subjects());
+    all.extend(presets::subjects());
     all
 }

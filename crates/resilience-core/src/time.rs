@@ -105,6 +105,17 @@ impl Now {
         }
     }
 
+    /// The present as the layer outside has read it, if this is [during](crate::clock::during) its call; else
+    /// [`lazy`](Self::lazy).
+    #[cfg(all(feature = "tower", not(resilience_loom)))]
+    #[inline]
+    pub const fn of_call() -> Self {
+        Self {
+            at: None,
+            read: crate::clock::of_call,
+        }
+    }
+
     /// The present.
     #[inline]
     pub fn get(&mut self) -> Timestamp {

@@ -66,3 +66,21 @@ async fn the_beginning_of_time_is_not_in_the_future() {
     assert!(first <= Instant::now());
     sleep_until(first).await;
 }
+
+#[test]
+fn a_call_has_the_time_of_the_layer_outside_and_no_longer_than_that() {
+    let lent = clock::now() - 3 * SECOND;
+    let of_call = || Now::of_call().get();
+    assert!(of_call() > lent);
+    clock::during(lent, || {
+        assert_eq!(of_call(), lent);
+        clock::during(lent + SECOND, || assert_eq!(of_call(), lent + SECOND));
+        assert_eq!(of_call(), lent, "the one inside has ended");
+        assert!(Now::lazy().get() > lent, "who asks for the present has it");
+        let elsewhere = std::thread::scope(|scope| scope.spawn(of_call).join());
+        assert!(elsewhere.unwrap() > lent, "another thread makes no call");
+    });
+    let panicked = std::panic::catch_unwind(|| clock::during(lent, || panic!("for once")));
+    assert!(panicked.is_err());
+    assert!(of_call() > lent);
+}

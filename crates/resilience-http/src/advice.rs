@@ -1,5 +1,6 @@
 //! What servers say about when to come back.
 
+use crate::names::PUSHBACK;
 use http::{
     HeaderMap, HeaderValue,
     header::{DATE, RETRY_AFTER},
@@ -35,7 +36,7 @@ pub enum Pushback {
 
 /// The server's pushback ([gRFC A6](https://github.com/grpc/proposal/blob/master/A6-client-retries.md)), if any.
 pub fn pushback(headers: &HeaderMap) -> Option<Pushback> {
-    let value = headers.get(PUSHBACK)?;
+    let value = headers.get(&PUSHBACK)?;
     // Rust would read a plus too.
     let digits = value
         .to_str()
@@ -46,8 +47,6 @@ pub fn pushback(headers: &HeaderMap) -> Option<Pushback> {
         Pushback::Wait(Duration::from_millis(millis.into()))
     }))
 }
-
-pub(crate) const PUSHBACK: &str = "grpc-retry-pushback-ms";
 
 /// A `Retry-After` in whole seconds, rounded up: whoever keeps to it is not too early.
 pub(crate) fn in_seconds(delay: Duration) -> HeaderValue {

@@ -29,6 +29,7 @@ where
 {
     type Response = Response<PermitBody<B, P, V>>;
 
+    #[inline]
     fn complete(
         &self,
         res: Response<B>,

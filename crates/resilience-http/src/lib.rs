@@ -109,6 +109,7 @@ mod exhausted;
 #[cfg(feature = "fallback")]
 mod fallback;
 mod layer;
+mod names;
 mod pass_on;
 mod priority;
 mod protocol;

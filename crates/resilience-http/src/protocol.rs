@@ -1,5 +1,6 @@
 //! Which protocol a request speaks, and the numbers of gRPC.
 
+use crate::names::{self, GRPC_STATUS};
 use http::{HeaderMap, Request, header::CONTENT_TYPE};
 
 /// The protocol of a request: it decides how a call is judged, and how a refusal is said.
@@ -20,8 +21,7 @@ impl Protocol {
     }
 
     pub(crate) fn of_headers(headers: &HeaderMap) -> Self {
-        let essence = headers
-            .get(CONTENT_TYPE)
+        let essence = names::first(headers, &CONTENT_TYPE)
             .and_then(|value| value.as_bytes().strip_prefix(b"application/grpc"));
         match essence {
             Some([] | [b'+' | b';', ..]) => Self::Grpc,
@@ -78,7 +78,7 @@ impl GrpcCode {
     /// The code in a `grpc-status` header or trailer. One that cannot be read is [`Unknown`](Self::Unknown), as
     /// the protocol has it; `None` where there is none.
     pub fn of(headers: &HeaderMap) -> Option<Self> {
-        let value = headers.get("grpc-status")?.to_str().ok();
+        let value = names::first(headers, &GRPC_STATUS)?.to_str().ok();
         let code = value.and_then(|value| value.parse::<usize>().ok());
         Some(
             code.and_then(|code| Self::ALL.get(code).copied())

@@ -2,7 +2,8 @@
 
 use crate::{
     GrpcCode, Protocol,
-    advice::{PUSHBACK, in_millis, in_seconds},
+    advice::{in_millis, in_seconds},
+    names::{GRPC_MESSAGE, GRPC_STATUS, PUSHBACK},
 };
 use bytes::Bytes;
 use http::{
@@ -148,19 +149,19 @@ impl Failure {
     pub(crate) fn trailers(self) -> HeaderMap {
         let mut headers = HeaderMap::new();
         headers.insert(
-            "grpc-status",
+            &GRPC_STATUS,
             HeaderValue::from(u16::from(self.code.number())),
         );
-        let message = utf8_percent_encode(&self.message, GRPC_MESSAGE).to_string();
+        let message = utf8_percent_encode(&self.message, ESCAPED).to_string();
         if let Ok(message) = HeaderValue::try_from(message) {
-            headers.insert("grpc-message", message);
+            headers.insert(&GRPC_MESSAGE, message);
         }
         match self.retry {
             Retry::After(delay) => {
-                headers.insert(PUSHBACK, in_millis(delay));
+                headers.insert(&PUSHBACK, in_millis(delay));
             }
             Retry::Never => {
-                headers.insert(PUSHBACK, HeaderValue::from_static("-1"));
+                headers.insert(&PUSHBACK, HeaderValue::from_static("-1"));
             }
             #[cfg(feature = "timeout")]
             Retry::Unsaid => {}
@@ -170,4 +171,4 @@ impl Failure {
 }
 
 /// What the gRPC protocol asks to be percent-encoded in `grpc-message`: all but printable ASCII, and `%`.
-const GRPC_MESSAGE: &AsciiSet = &CONTROLS.add(b'%');
+const ESCAPED: &AsciiSet = &CONTROLS.add(b'%');

@@ -6,7 +6,7 @@ use http_body::{Body, Frame, SizeHint};
 use http_body_util::{BodyExt, Empty, Full};
 use pin_project_lite::pin_project;
 use proptest::{collection::vec, prelude::*};
-use resilience_core::{BoxError, Outcome, Reason, Rejected, Replay};
+use resilience_core::{BoxError, Deadline, Outcome, Reason, Rejected, Replay, clock};
 use resilience_http::{Attempt, HttpReplay, KeptRequest, ReplayBody};
 use std::{
     cell::Cell,
@@ -835,6 +835,27 @@ fn the_head_is_sent_again() {
         assert_eq!(req.uri(), "/stock?sku=7");
         assert_eq!(req.headers().get_all("accept").iter().count(), 2);
         assert_eq!(req.extensions().get(), Some(&"mine"));
+    }
+}
+
+#[test]
+fn extensions_are_those_of_the_first_attempt_with_a_deadline_and_without() {
+    let deadline = Deadline::at(clock::now());
+    for (bounded, mine) in [(false, false), (true, false), (false, true), (true, true)] {
+        let mut req = request(Method::GET, Empty::<Bytes>::new());
+        let deadline = bounded.then_some(deadline);
+        let mine = mine.then_some("mine");
+        deadline.map(|deadline| req.extensions_mut().insert(deadline));
+        mine.map(|mine| req.extensions_mut().insert(mine));
+        let replay = HttpReplay::new();
+        let (one, kept) = replay.first(req, true);
+        let (two, kept) = replay.again(kept.unwrap(), 2, false).unwrap();
+        let (three, _) = replay.again(kept.unwrap(), 3, true).unwrap();
+        for (attempt, req) in [(None, one), (Some(2), two), (Some(3), three)] {
+            assert_eq!(req.extensions().get().copied(), deadline);
+            assert_eq!(req.extensions().get().copied(), mine);
+            assert_eq!(req.extensions().get().copied(), attempt.map(Attempt));
+        }
     }
 }
 

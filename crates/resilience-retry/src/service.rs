@@ -103,7 +103,7 @@ where
         let (req, kept) = replay.first(req, shared.plan.retries());
         let verdict = classify.start(&req);
         let deadline = classify.deadline(&req);
-        let course = Course::begin(&shared.plan, deadline, &mut Now::lazy());
+        let course = Course::begin(&shared.plan, deadline, &mut Now::of_call());
         let future = self.inner.call(req);
         ResponseFuture::new(self.made.handle(), course, future, verdict, kept)
     }

@@ -113,6 +113,7 @@ where
         Poll::Ready(Ok(()))
     }
 
+    #[inline]
     fn call(&mut self, req: Req) -> Self::Future {
         let call = self.start(&req);
         let inner = ReadyCall::new(self.inner.clone(), req);

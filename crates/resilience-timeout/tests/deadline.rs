@@ -4,7 +4,7 @@
 
 use proptest::prelude::*;
 use resilience_core::{
-    BothFailed, BoxError, Deadline, Reason, Rejected, Timestamp, clock, config::LONGEST,
+    BothFailed, BoxError, Deadline, Now, Reason, Rejected, Timestamp, clock, config::LONGEST,
 };
 use resilience_timeout::{
     Carry, DeadlineError, DeadlineExceeded, DeadlineLayer, MalformedDeadline, Terms, before,
@@ -602,4 +602,18 @@ mod work {
         let mut work = task::spawn(before(Deadline::within(ms(50)), ready(1)));
         assert_eq!(assert_ready!(work.poll()), Ok(1));
     }
+}
+
+#[test]
+fn the_layers_inside_share_its_look_at_the_clock() {
+    let mut service = layer().layer(service_fn(|req: Ask| {
+        // As the layers of this family read it.
+        let now = Now::of_call().get();
+        async move { Ok::<_, BoxError>((now, req.carried.unwrap())) }
+    }));
+    let answer = service.call(Ask::default());
+    let now = Now::of_call().get();
+    let (seen, deadline) = assert_ready_ok!(task::spawn(answer).poll());
+    assert_eq!(seen + ms(200), deadline.timestamp());
+    assert!(now > seen, "after the call, the clock is read again");
 }

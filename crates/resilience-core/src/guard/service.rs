@@ -107,7 +107,7 @@ where
 
     #[inline]
     fn call(&mut self, req: Req) -> Self::Future {
-        let mut now = Now::lazy();
+        let mut now = Now::of_call();
         let deadline = self.classify.deadline(&req);
         if deadline.is_some_and(|deadline| deadline.has_passed(&mut now)) {
             let why = Rejected::new(Reason::Deadline, "guard");

@@ -68,10 +68,12 @@ where
     type Response = Response<DeadlineBody<C>>;
     type Kept = (Protocol, H::Kept);
 
+    #[inline]
     fn keep(&self, req: &Request<ReqB>) -> Self::Kept {
         (Protocol::of(req), self.0.keep(req))
     }
 
+    #[inline]
     fn in_time(
         &self,
         (protocol, kept): Self::Kept,
@@ -101,10 +103,12 @@ impl<ReqB, B, E> OnDeadline<Request<ReqB>, Response<B>, E> for Respond {
     type Response = Response<AnswerBody<B>>;
     type Kept = Protocol;
 
+    #[inline]
     fn keep(&self, req: &Request<ReqB>) -> Protocol {
         Protocol::of(req)
     }
 
+    #[inline]
     fn in_time(&self, _: Protocol, res: Response<B>, _: Option<BodyBound>) -> Self::Response {
         res.map(AnswerBody::inner)
     }
@@ -149,8 +153,10 @@ impl<Req, Res, E: Into<BoxError>> OnDeadline<Req, Res, E> for AsStatus {
     type Response = Res;
     type Kept = ();
 
+    #[inline]
     fn keep(&self, _: &Req) {}
 
+    #[inline]
     fn in_time(&self, (): (), res: Res, _: Option<BodyBound>) -> Res {
         res
     }

@@ -1,5 +1,5 @@
 use super::{format_grpc_timeout, format_millis, parse_grpc_timeout, parse_millis};
-use crate::{Protocol, classify::deadline};
+use crate::{Protocol, classify::deadline, names::GRPC_TIMEOUT};
 use http::{HeaderName, HeaderValue, Request};
 use resilience_core::Deadline;
 use resilience_timeout::{Carry, MalformedDeadline};
@@ -7,8 +7,6 @@ use std::time::Duration;
 
 /// How plain HTTP requests state the time that they have, unless it is configured otherwise.
 const TIMEOUT_MS: HeaderName = HeaderName::from_static("x-request-timeout-ms");
-
-static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 
 /// How HTTP and gRPC requests carry deadlines: within a process as a [`Deadline`] in their extensions, between processes as
 /// the time that is left, in a header.
@@ -120,14 +118,17 @@ fn printable(value: &HeaderValue) -> String {
 }
 
 impl<B> Carry<Request<B>> for HttpDeadline {
+    #[inline]
     fn stated(&self, req: &Request<B>) -> Result<Option<Duration>, MalformedDeadline> {
         self.header_of(req).read(req)
     }
 
+    #[inline]
     fn carried(&self, req: &Request<B>) -> Option<Deadline> {
         deadline(req)
     }
 
+    #[inline]
     fn carry(&self, req: &mut Request<B>, deadline: Deadline) {
         req.extensions_mut().insert(deadline);
     }

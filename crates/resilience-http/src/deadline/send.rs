@@ -138,8 +138,9 @@ pub struct SendDeadline<S, R> {
 
 impl<R> SendDeadlineLayer<R> {
     /// Says in `req` how much time it has.
+    #[inline]
     fn state<B>(&self, req: &mut Request<B>) -> Result<(), Rejected> {
-        let (deadline, mut now) = (deadline(req), Now::lazy());
+        let (deadline, mut now) = (deadline(req), Now::of_call());
         if deadline.is_some_and(|deadline| deadline.has_passed(&mut now)) {
             return Err(late());
         }
@@ -184,6 +185,7 @@ where
             .map_err(|error| self.layer.reject.map_err(error))
     }
 
+    #[inline]
     fn call(&mut self, mut req: Request<B>) -> Self::Future {
         let state = match self.layer.state(&mut req) {
             Ok(()) => State::Calling {
@@ -221,6 +223,7 @@ where
 {
     type Output = Result<Res, R::Error>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         match self.project().state.project() {
             StateProj::Calling { inner, reject } => inner

@@ -1,7 +1,7 @@
 use super::ExhaustedBody;
 use crate::{
-    GrpcCode, InnerRetries, Protocol, Pushback, RetriesExhausted, advice::PUSHBACK,
-    classify::by_bare_code, pushback,
+    GrpcCode, InnerRetries, Protocol, Pushback, RetriesExhausted, classify::by_bare_code,
+    names::PUSHBACK, pushback,
 };
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode};
 use pin_project_lite::pin_project;
@@ -86,6 +86,7 @@ where
         self.inner.poll_ready(cx)
     }
 
+    #[inline]
     fn call(&mut self, mut req: Request<ReqB>) -> Self::Future {
         // A new one, even if there is one: what came of other calls does not count for this one.
         let retries = InnerRetries::default();
@@ -115,6 +116,7 @@ where
 {
     type Output = Result<Response<ExhaustedBody<B>>, E>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = self.project();
         let mut res = ready!(this.future.poll(cx))?;
@@ -156,6 +158,6 @@ fn fails(status: StatusCode) -> bool {
 /// Asks a gRPC client not to retry, unless that is what is asked already.
 pub(super) fn push_back(headers: &mut HeaderMap) {
     if pushback(headers) != Some(Pushback::Stop) {
-        headers.insert(PUSHBACK, HeaderValue::from_static("-1"));
+        headers.insert(&PUSHBACK, HeaderValue::from_static("-1"));
     }
 }

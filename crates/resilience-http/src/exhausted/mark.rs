@@ -67,18 +67,19 @@ impl Handle {
 
     /// `outcome`, unless `head` says that there is no use in another attempt.
     pub(crate) fn at_head(&self, outcome: Outcome, head: &Head<'_>) -> Outcome {
-        let spent = head.extensions.get::<RetriesExhausted>().is_some();
-        self.settle(outcome, spent || is_final(head.headers))
+        let spent = || head.extensions.get::<RetriesExhausted>().is_some();
+        self.settle(outcome, || spent() || is_final(head.headers))
     }
 
     /// `outcome`, unless `trailers` say that there is no use in another attempt.
     pub(crate) fn at_end(&self, outcome: Outcome, trailers: &HeaderMap) -> Outcome {
-        self.settle(outcome, is_final(trailers))
+        self.settle(outcome, || is_final(trailers))
     }
 
-    fn settle(&self, outcome: Outcome, is_final: bool) -> Outcome {
+    /// Asks only about what might be tried again: of what went well, no header is looked for.
+    fn settle(&self, outcome: Outcome, is_final: impl Fn() -> bool) -> Outcome {
         match outcome {
-            Outcome::Transient { .. } | Outcome::Overload { .. } if is_final => {
+            Outcome::Transient { .. } | Outcome::Overload { .. } if is_final() => {
                 // What is said to this tier holds for those further out, however many there are.
                 self.exhaust();
                 Outcome::Permanent

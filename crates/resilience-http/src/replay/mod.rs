@@ -1,12 +1,14 @@
 //! Sending HTTP requests again.
 
 mod body;
+mod head;
 mod shared;
 mod tape;
 
 pub use body::ReplayBody;
 
 use crate::Protocol;
+use head::KeptHead;
 use http::{HeaderName, HeaderValue, Method, Request, request::Parts};
 use http_body::{Body, SizeHint};
 use resilience_core::{Outcome, Replay};
@@ -204,7 +206,7 @@ impl fmt::Debug for HttpReplay {
 
 /// What [`HttpReplay`] keeps of a request while an attempt is under way.
 pub struct KeptRequest<B> {
-    head: Parts,
+    head: KeptHead,
     body: KeptBody<B>,
     may_repeat: bool,
 }
@@ -218,7 +220,7 @@ enum KeptBody<B> {
 impl<B> fmt::Debug for KeptRequest<B> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeptRequest")
-            .field("method", &self.head.method)
+            .field("method", &self.head.parts().method)
             .field("may_repeat", &self.may_repeat)
             .finish_non_exhaustive()
     }
@@ -228,6 +230,7 @@ impl<B: Body> Replay<Request<B>> for HttpReplay {
     type Inner = Request<ReplayBody<B>>;
     type Kept = KeptRequest<B>;
 
+    #[inline]
     fn first(&self, req: Request<B>, repeatable: bool) -> (Self::Inner, Option<Self::Kept>) {
         if !repeatable || req.extensions().get::<NoRetry>().is_some() {
             return (req.map(ReplayBody::plain), None);
@@ -243,7 +246,7 @@ impl<B: Body> Replay<Request<B>> for HttpReplay {
             (ReplayBody::shared(reader), KeptBody::Shared(keeper))
         };
         let kept = KeptRequest {
-            head: head.clone(),
+            head: KeptHead::of(&head),
             body: kept,
             may_repeat,
         };
@@ -269,9 +272,9 @@ impl<B: Body> Replay<Request<B>> for HttpReplay {
             KeptBody::Shared(keeper) => ReplayBody::shared(keeper.rewind()?),
         };
         let (mut head, kept) = if last {
-            (kept.head, None)
+            (kept.head.into_parts(), None)
         } else {
-            (kept.head.clone(), Some(kept))
+            (kept.head.clone().into_parts(), Some(kept))
         };
         self.mark(&mut head, attempt);
         Some((Request::from_parts(head, body), kept))

@@ -45,6 +45,7 @@ pin_project! {
 }
 
 impl<Req, F, H, K> DeadlineFuture<Req, F, H, K> {
+    #[inline]
     pub(crate) fn calling(
         inner: F,
         allotted: Allotted,
@@ -65,6 +66,7 @@ impl<Req, F, H, K> DeadlineFuture<Req, F, H, K> {
         Self::new(State::Refused { why: Some(why) }, kept, on_deadline)
     }
 
+    #[inline]
     fn new(state: State<F>, kept: K, on_deadline: H) -> Self {
         Self {
             state,
@@ -82,6 +84,7 @@ where
 {
     type Output = Result<H::Response, H::Error>;
 
+    #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let mut this = self.project();
         let why = match this.state.as_mut().project() {

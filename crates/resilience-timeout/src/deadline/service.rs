@@ -1,6 +1,6 @@
 use super::{Carry, DeadlineFuture, OnDeadline, layer::Shared};
 use crate::{Allotted, DeadlineError};
-use resilience_core::Now;
+use resilience_core::{Now, Timestamp, clock};
 use std::{
     fmt,
     sync::Arc,
@@ -39,7 +39,8 @@ impl<S, C, H> DeadlineService<S, C, H> {
     }
 
     /// How much time the call that `req` starts gets.
-    fn allot<Req>(&self, req: &Req) -> Result<Allotted, DeadlineError>
+    #[inline]
+    fn allot<Req>(&self, req: &Req, now: Timestamp) -> Result<Allotted, DeadlineError>
     where
         C: Carry<Req>,
     {
@@ -56,12 +57,10 @@ impl<S, C, H> DeadlineService<S, C, H> {
             Err(DeadlineError::Malformed(why))
         })?;
         let carried = self.carry.carried(req);
-        terms
-            .allot(stated, carried, Now::lazy().get())
-            .map_err(|why| {
-                telemetry.refused(terms.policy());
-                DeadlineError::Refused(why)
-            })
+        terms.allot(stated, carried, now).map_err(|why| {
+            telemetry.refused(terms.policy());
+            DeadlineError::Refused(why)
+        })
     }
 }
 
@@ -95,19 +94,22 @@ where
     type Error = H::Error;
     type Future = DeadlineFuture<Req, S::Future, H, H::Kept>;
 
+    #[inline]
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Self::Error>> {
         self.inner
             .poll_ready(cx)
             .map_err(|error| self.on_deadline.map_err(error))
     }
 
+    #[inline]
     fn call(&mut self, mut req: Req) -> Self::Future {
         let kept = self.on_deadline.keep(&req);
         let on_deadline = self.on_deadline.clone();
-        match self.allot(&req) {
+        let now = Now::of_call().get();
+        match self.allot(&req, now) {
             Ok(allotted) => {
                 self.carry.carry(&mut req, allotted.deadline());
-                let inner = self.inner.call(req);
+                let inner = clock::during(now, || self.inner.call(req));
                 DeadlineFuture::calling(inner, allotted, self.shared.clone(), kept, on_deadline)
             }
             Err(why) => DeadlineFuture::refused(why, kept, on_deadline),

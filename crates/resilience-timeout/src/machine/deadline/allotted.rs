@@ -63,6 +63,7 @@ impl Terms {
     /// allows, but no more than the maximum. Without both, what calls get that state nothing; and no more than that if all
     /// there is was carried for the head only, which nobody has stated either. One that has no time left is refused. A
     /// body that may go on by what was carried, may go on.
+    #[inline]
     pub fn allot(
         &self,
         stated: Option<Duration>,
