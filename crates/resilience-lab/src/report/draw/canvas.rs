@@ -232,7 +232,10 @@ impl DrawingBackend for Canvas<'_> {
         text: &str,
         _: &S,
     ) -> Result<(u32, u32), DrawingErrorKind<Infallible>> {
-        let width = super::width_of(text) * TENTHS;
-        Ok((width.unsigned_abs(), (super::FONT * TENTHS).unsigned_abs()))
+        let width = super::label::width_of(text) * TENTHS;
+        Ok((
+            width.unsigned_abs(),
+            (super::label::FONT * TENTHS).unsigned_abs(),
+        ))
     }
 }

@@ -1,0 +1,82 @@
+//! Tables, with what figures should be.
+
+use crate::report::{
+    model::{Aim, Cell, Number, Table, Verdict},
+    words::{bound, figure, visible},
+};
+use maud::{Markup, html};
+
+pub(super) fn table(table: &Table) -> Markup {
+    let explanations = table.explanations();
+    html! {
+        div.table {
+            table {
+                @if !table.columns.is_empty() {
+                    thead { tr {
+                        @for (index, column) in table.columns.iter().enumerate() {
+                            th scope="col" class=[table.is_numeric(index).then_some("num")] {
+                                (visible(column))
+                            }
+                        }
+                    } }
+                }
+                tbody {
+                    @for row in &table.rows {
+                        tr { @for (index, cell) in row.iter().enumerate() { (self::cell(cell, index, &explanations)) } }
+                    }
+                }
+            }
+        }
+        @if !explanations.is_empty() {
+            ol.notes { @for explanation in &explanations { li { (visible(explanation)) } } }
+        }
+    }
+}
+
+fn cell(cell: &Cell, index: usize, explanations: &[&str]) -> Markup {
+    match cell {
+        Cell::Text(text) if index == 0 => html! { th scope="row" { (visible(text)) } },
+        Cell::Text(text) => html! { td { (visible(text)) } },
+        Cell::Number(number) => html! {
+            td.num {
+                (visible(&figure(number)))
+                @if let (Some(aim), Some(verdict)) = (&number.aim, number.verdict()) {
+                    (self::aim(number, aim, verdict, explanations))
+                }
+            }
+        },
+    }
+}
+
+fn aim(number: &Number, aim: &Aim, verdict: Verdict, explanations: &[&str]) -> Markup {
+    let why = aim
+        .explanation
+        .as_deref()
+        .filter(|_| verdict == Verdict::Explained);
+    let note = why.and_then(|why| explanations.iter().position(|other| *other == why));
+    html! {
+        span class={ "aim " (class(verdict)) } {
+            span.sign aria-hidden="true" { (verdict.sign()) }
+            " "
+            span.aloud { (name(verdict)) ": " }
+            (bound(aim.bound, number))
+            @if let Some(note) = note { sup { (note + 1) } }
+        }
+    }
+}
+
+pub(super) fn class(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Met => "met",
+        Verdict::Missed => "missed",
+        Verdict::Explained => "explained",
+    }
+}
+
+pub(super) fn name(verdict: Verdict) -> &'static str {
+    match verdict {
+        Verdict::Met => "met",
+        Verdict::Missed => "missed",
+        Verdict::Explained => "missed and explained",
+    }
+}
