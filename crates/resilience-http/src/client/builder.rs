@@ -1,18 +1,17 @@
+mod build;
+mod connections;
+
 use super::{
-    Body, Client, Error, Origin, Target,
+    Body, Client, Error, Target,
     connect::Connections,
     hooks::{AttemptEnd, AttemptError, AttemptInfo, Hooks},
-    stack::{Hosts, Stack},
 };
 use crate::HttpReplay;
 use http::{HeaderName, Response};
-use resilience_breaker::{Breaker, BreakerBuilder};
-use resilience_bulkhead::Bulkhead;
-use resilience_core::{Backoff, BoxError, Budget, ConfigError, Name, config};
+use resilience_breaker::BreakerBuilder;
+use resilience_core::{Backoff, BoxError, Budget, ConfigError, Name};
 use resilience_fallback::Failure;
-use resilience_keyed::Keyed;
 use resilience_retry::RetryBuilder;
-use resilience_timeout::attempt_timeout;
 use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 
 /// Builds a [`Client`].
@@ -62,9 +61,6 @@ pub struct ClientBuilder {
     hooks: Hooks,
     fallback: Option<Fallback>,
 }
-
-/// How long an attempt may take that is not told, in a call that has the time for three.
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 
 type Configure = Arc<dyn Fn(BreakerBuilder) -> BreakerBuilder + Send + Sync>;
 pub(super) type Fallback = Arc<dyn Fn(Failed, Target) -> Answer + Send + Sync>;
@@ -209,60 +205,6 @@ impl ClientBuilder {
         self
     }
 
-    /// How long making a TCP connection may take, over all addresses of the host. TLS is within
-    /// [`attempt_timeout`](Self::attempt_timeout) alone.
-    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
-        self.connections.connect_timeout = timeout;
-        self
-    }
-
-    /// Whether small packets are sent at once (`TCP_NODELAY`).
-    pub fn tcp_nodelay(mut self, nodelay: bool) -> Self {
-        self.connections.tcp_nodelay = nodelay;
-        self
-    }
-
-    /// After which silence the kernel asks whether the other side is still there. `None`: never.
-    pub fn tcp_keepalive(mut self, after: impl Into<Option<Duration>>) -> Self {
-        self.connections.tcp_keepalive = after.into();
-        self
-    }
-
-    /// Speaks HTTP/2 to all, over plain TCP with prior knowledge. Otherwise it is HTTP/1 over plain TCP, and over TLS what
-    /// the server prefers.
-    pub fn http2_only(mut self, only: bool) -> Self {
-        self.connections.http2_only = only;
-        self
-    }
-
-    /// How often to ask over HTTP/2, while requests are under way, whether the other side is still there; without an answer
-    /// within 20 s, the connection is given up. `None`: never. Some servers, most of gRPC among them, close
-    /// connections that ask more often than every five minutes.
-    pub fn http2_keep_alive(mut self, interval: impl Into<Option<Duration>>) -> Self {
-        self.connections.http2_keep_alive = interval.into();
-        self
-    }
-
-    /// How long connections are kept that nobody uses. Best somewhat shorter than the server keeps them. `None`: until the
-    /// server closes them.
-    pub fn pool_idle_timeout(mut self, timeout: impl Into<Option<Duration>>) -> Self {
-        self.connections.pool_idle_timeout = timeout.into();
-        self
-    }
-
-    /// How many connections to one host are kept that nobody uses. With 0 there is a new connection for each request.
-    pub fn pool_max_idle_per_host(mut self, connections: usize) -> Self {
-        self.connections.pool_max_idle_per_host = connections;
-        self
-    }
-
-    /// Whom to trust over TLS.
-    #[cfg(feature = "client-rustls")]
-    pub fn tls(mut self, tls: super::Tls) -> Self {
-        self.connections.tls = tls;
-        self
-    }
-
     /// Answers in place of failures: of errors, refusals and timeouts, and of responses that are failures (5xx, 408, 429).
     /// The response carries [`Degraded`](crate::Degraded) in its extensions.
     ///
@@ -327,66 +269,6 @@ impl ClientBuilder {
     pub fn build(self) -> Result<Client, ConfigError> {
         let name = self.name.clone();
         self.checked().map_err(|error| error.of(name))
-    }
-
-    fn checked(self) -> Result<Client, ConfigError> {
-        let hosts = self.hosts()?;
-        let budget = self.retry.plan()?.budget().cloned();
-        let retry = match budget.clone() {
-            Some(budget) => self.retry.budget(budget),
-            None => self.retry,
-        };
-        let timeout = config::duration("timeout", self.timeout)?;
-        let retry = retry.build()?;
-        let whole = ("timeout", timeout);
-        let stack = Stack {
-            timeout,
-            deadline_header: self.deadline_header,
-            replay: self.replay,
-            hosts: hosts.clone(),
-            attempt_timeout: attempt_timeout(
-                self.attempt_timeout,
-                ATTEMPT_TIMEOUT,
-                whole,
-                retry.retries(),
-            )?,
-            retry,
-            body_idle: config::duration("body_idle", self.body_idle)?,
-            transport: self.connections.build()?,
-            hooks: self.hooks,
-            fallback: self.fallback,
-            name: self.name.clone(),
-        };
-        Ok(Client::new(self.name, hosts, budget, stack.build()?))
-    }
-
-    /// Breaker and bulkhead of each host.
-    fn hosts(&self) -> Result<Hosts, ConfigError> {
-        if let Some(calls) = self.max_in_flight {
-            config::count("max_in_flight_per_host", calls, 1, Bulkhead::MAX_LIMIT)?;
-        }
-        if let Some(configure) = &self.breaker {
-            configure(Breaker::builder(self.name.clone())).machine()?;
-        }
-        let name = self.name.clone();
-        let (calls, configure) = (self.max_in_flight, self.breaker.clone());
-        let each = move |_: Option<&Origin>| {
-            // Both have been checked above; a function that errs later gets the default.
-            let bulkhead = calls.and_then(|calls| Bulkhead::new(name.clone(), calls).ok());
-            let breaker = configure.as_ref().map(|configure| {
-                configure(Breaker::builder(name.clone()))
-                    .build()
-                    .unwrap_or_else(|_| Breaker::new(name.clone()))
-            });
-            (bulkhead, breaker)
-        };
-        let keyed = Keyed::builder(self.name.clone())
-            .key(|(): &()| None::<Origin>)
-            .each(each)
-            .max_keys(config::count("max_hosts", self.max_hosts, 1, 100_000_000)?)
-            .idle(config::duration("host_idle", self.host_idle)?)
-            .build()?;
-        Ok(keyed.handle())
     }
 }
 
