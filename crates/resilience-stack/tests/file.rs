@@ -356,8 +356,16 @@ fn other_types_are_read_with_items_and_choices_named() {
             "3:3: `steps.1`: expected one of `wait`, `call`",
         ),
         (
+            "'wait'",
+            "3:3: `steps.1`: a name alone; expected a table of that name, with its fields",
+        ),
+        (
+            "{ wait = { times = 256 } }",
+            "3:22: `steps.1.wait.times`: invalid value: integer `256`, expected a whole number from 0 to 255",
+        ),
+        (
             "{ wait = { times = 'x' } }",
-            "3:22: `steps.1.wait.times`: invalid type: string \"x\", expected u8",
+            "3:22: `steps.1.wait.times`: invalid type: string \"x\", expected a whole number from 0 to 255",
         ),
     ] {
         assert_eq!(second(text).unwrap_err().to_string(), said);

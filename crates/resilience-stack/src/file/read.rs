@@ -4,7 +4,8 @@ use super::error::{Place, StackFileError, Why, hint};
 use resilience_core::ConfigError;
 use serde::{
     de::{
-        self, DeserializeOwned, DeserializeSeed, Deserializer, IntoDeserializer, Visitor,
+        self, DeserializeOwned, DeserializeSeed, Deserializer, Expected, IntoDeserializer,
+        Unexpected, Visitor,
         value::{MapAccessDeserializer, StrDeserializer},
     },
     forward_to_deserialize_any,
@@ -123,7 +124,7 @@ impl<'de> Deserializer<'de> for Item<'_> {
         visitor: V,
     ) -> Result<V::Value, Misread> {
         if self.0.get_ref().is_array() {
-            let error: Misread = de::Error::invalid_type(de::Unexpected::Seq, &"a table");
+            let error: Misread = de::Error::invalid_type(Unexpected::Seq, &"a table");
             return Err(error.at(self.0.span()));
         }
         self.deserialize_any(visitor)
@@ -227,6 +228,20 @@ where
     }
 }
 
+/// Not by the names that types have in Rust.
+fn in_words(expected: &dyn Expected) -> String {
+    let expected = expected.to_string();
+    match &*expected {
+        "u8" => "a whole number from 0 to 255".to_owned(),
+        "u16" => "a whole number from 0 to 65535".to_owned(),
+        "u32" => "a whole number from 0 to 4294967295".to_owned(),
+        "u64" | "usize" => "a whole number from 0 on".to_owned(),
+        "f32" | "f64" => "a number".to_owned(),
+        other if other.starts_with("struct ") => "a table".to_owned(),
+        _ => expected,
+    }
+}
+
 /// What serde says, and where.
 #[derive(Debug)]
 struct Misread {
@@ -258,6 +273,23 @@ impl de::Error for Misread {
             span: None,
             said: format!(": {said}"),
         }
+    }
+
+    fn invalid_type(is: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        if is == Unexpected::UnitVariant {
+            return Self::custom("a name alone; expected a table of that name, with its fields");
+        }
+        Self::custom(format_args!(
+            "invalid type: {is}, expected {}",
+            in_words(expected)
+        ))
+    }
+
+    fn invalid_value(is: Unexpected<'_>, expected: &dyn Expected) -> Self {
+        Self::custom(format_args!(
+            "invalid value: {is}, expected {}",
+            in_words(expected)
+        ))
     }
 
     fn unknown_field(field: &str, known: &'static [&'static str]) -> Self {
