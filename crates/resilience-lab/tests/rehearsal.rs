@@ -1,6 +1,9 @@
 //! Rehearsals from files: what they say when something is wrong, what they expect, and that they repeat.
 
-use resilience_lab::rehearsal::{Error, Metric, Played, Rehearsal, Vary};
+use resilience_lab::{
+    rehearsal::{Error, Metric, Played, Rehearsal, Vary},
+    report::Scale,
+};
 use std::{fs, panic::AssertUnwindSafe, path::PathBuf};
 
 const SCENARIO: &str = r#"duration = "10s"
@@ -177,6 +180,36 @@ const WRONG: &[(&str, &str, &str)] = &[
         "11:11: `server.front.workers` is 0; it must be from 1 to 1000000",
     ),
     (
+        "workers = 10\nservice_time.con",
+        "workers = -10\nservice_time.con",
+        "11:11: `server.front.workers`: invalid value: integer `-10`, expected a whole number from 0 on",
+    ),
+    (
+        "workers = 10\nservice_time.con",
+        "workers = \"10\"\nservice_time.con",
+        "11:11: `server.front.workers`: invalid type: string \"10\", expected a whole number from 0 on",
+    ),
+    (
+        "workers = 10\nservice_time.con",
+        "service_time.con",
+        "10:1: `server.front`: missing field `workers`",
+    ),
+    (
+        "what.fail.status = 503",
+        "what = \"fail\"",
+        "23:8: `server.prices.faults.0.what`: a name alone; expected a table of that name, with its fields",
+    ),
+    (
+        "what.fail.status",
+        "what.fial.status",
+        "23:6: `server.prices.faults.0.what.fial`: \"fial\" is not known; did you mean `fail`? known: `slow`, ",
+    ),
+    (
+        "what.fail.status = 503",
+        "what.fail = { status = 503, share = \"10%\" }",
+        "23:37: `server.prices.faults.0.what.fail.share`: invalid type: string \"10%\", expected a number",
+    ),
+    (
         "\"5ms\"\n",
         "\"5\"\n",
         "12:31: `server.front.service_time.constant.value`: invalid value: string \"5\"",
@@ -264,6 +297,79 @@ fn each_field_that_cannot_be_is_named_with_its_place() {
         let error = wrong(from, to);
         assert!(error.starts_with(said), "{to}\n{error}\n{said}");
     }
+}
+
+#[test]
+fn an_empty_scenario_says_what_is_missing() {
+    let said = |text: &str| Rehearsal::parse(text).unwrap_err().to_string();
+    assert_eq!(said(""), "1:1: missing field `duration`");
+    assert_eq!(said("duration = '1s'"), "1:1: missing field `client`");
+    // Nothing is said of what nobody has written.
+    let said = said("duration = '1s'\n[client]\n[server]\n");
+    assert_eq!(said, "2:2: `client` is empty; it must be one at least");
+}
+
+#[test]
+fn a_short_run_without_faults_need_not_say_when_a_client_has_recovered() {
+    let short = SCENARIO.replace("\"10s\"", "\"1s\"");
+    let without = |field: &str, text: &str| {
+        let lines = text.lines().filter(|line| !line.starts_with(field));
+        lines.flat_map(|line| [line, "\n"]).collect::<String>()
+    };
+    let quiet = ["[[", "from", "until", "what", "time_to_recover"];
+    let quiet = quiet
+        .iter()
+        .fold(short.clone(), |text, field| without(field, &text));
+    Rehearsal::parse(&quiet).unwrap();
+    let early = short.replace("\"3s\"\nuntil = \"5s\"", "\"0s\"\nuntil = \"500ms\"");
+    let said = Rehearsal::parse(&early).unwrap_err().to_string();
+    assert_eq!(
+        said,
+        "`measure.hold` is 3s; it must be at most the duration of 1s"
+    );
+}
+
+#[test]
+fn the_page_shows_the_breakers_that_there_are_and_whose_the_faults_are() {
+    let titles = |rehearsal: Rehearsal| {
+        let report = rehearsal.run().unwrap().report();
+        let charts = report.sections.iter().flat_map(|section| &section.charts);
+        let charts: Vec<_> = charts.cloned().collect();
+        assert!(
+            charts
+                .iter()
+                .all(|chart| chart.spans[0].label == "fault of prices")
+        );
+        let titles = charts.into_iter().map(|chart| chart.title);
+        titles
+            .filter(|title| title.contains("breaker"))
+            .collect::<Vec<_>>()
+    };
+    let (rehearsal, _stacks) = with_stacks("page", SCENARIO);
+    assert_eq!(
+        titles(rehearsal),
+        [
+            "State of the breaker",
+            "State of the breaker towards prices"
+        ]
+    );
+    let without = Rehearsal::parse(SCENARIO).unwrap().stacks("none").unwrap();
+    assert_eq!(titles(without), [""; 0]);
+}
+
+#[test]
+fn a_queue_that_is_much_longer_than_the_others_does_not_hide_them() {
+    let text = SCENARIO.replace("what.fail.status = 503", "what.slow.factor = 100");
+    let (rehearsal, _stacks) = with_stacks("queue", &text);
+    let rehearsal = rehearsal.stacks("naive").unwrap();
+    let report = rehearsal.run().unwrap().report();
+    let waits = |server: &str| {
+        let mut sections = report.sections.iter();
+        let section = sections.find(|section| section.title == server).unwrap();
+        section.charts[1].y.scale.clone()
+    };
+    assert_eq!(waits("Server prices"), Scale::Log);
+    assert_eq!(waits("Server stock"), Scale::Linear);
 }
 
 #[test]

@@ -279,6 +279,115 @@ fn a_series_looks_the_same_in_all_charts() {
 }
 
 #[test]
+fn a_series_keeps_its_look_where_others_come_first() {
+    let chart = |names: &[&str]| {
+        let chart = Chart::new("", Axis::default(), Axis::default());
+        let line = |chart: Chart, name: &&str| chart.line(*name, vec![(0.0, 1.0), (1.0, 1.0)]);
+        names.iter().fold(chart, line)
+    };
+    let names: Vec<_> = (0..7).map(|pen| format!("old {pen}")).collect();
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let section = Section::new("")
+        .chart(chart(&names))
+        .chart(chart(&["new", "old 0", "old 1"]));
+    let page = page(&Report::new("").section(section));
+    let second = page.rsplit("<figure>").next().unwrap();
+    // Those of the legend are in the order of the series.
+    let legend = second.split("<li>").skip(1);
+    let pens = legend.map(|item| &item[item.find("\"line s").unwrap() + 6..][..2]);
+    assert_eq!(pens.collect::<Vec<_>>(), ["s2", "s0", "s1"]);
+}
+
+#[test]
+fn every_row_of_a_page_has_all_cells_and_figures_stand_below_one_another() {
+    let table = Table::new(["stack", "back after", "load"])
+        .row([
+            "a".into(),
+            Number::new(3.0, 0).into(),
+            Number::new(1.0, 0).into(),
+        ])
+        .row(["b".into(), "never".into()]);
+    let page = page(&Report::new("").section(Section::new("").table(table)));
+    let last =
+        "<tr><th scope=\"row\">b</th><td class=\"num\">never</td><td class=\"num\"></td></tr>";
+    assert!(page.contains(last), "{page}");
+}
+
+#[test]
+fn the_number_of_a_note_is_no_exponent() {
+    let aimed = Number::new(0.9, 2).at_least(0.95).because("it is early");
+    let table = Table::new(["share"]).row([aimed.into()]);
+    let page = page(&Report::new("").section(Section::new("").table(table)));
+    assert!(page.contains("<sup>1</sup> "), "{page}");
+    assert!(page.contains("≥\u{a0}0.95</span>"), "{page}");
+}
+
+#[test]
+fn long_paths_may_be_broken_at_their_points() {
+    let table = Table::new(["server.inventory.limit"]).row(["1".into()]);
+    let section = Section::new("By server.inventory.limit").table(table);
+    let page = page(&Report::new("").section(section));
+    let broken = "server.<wbr>inventory.<wbr>limit</";
+    assert_eq!(page.matches(broken).count(), 2, "{page}");
+}
+
+#[test]
+fn a_logarithmic_axis_says_so() {
+    let points = vec![(1.0, 1.0), (2.0, 1000.0)];
+    let chart = |y| Chart::new("", Axis::default(), y).line("a", points.clone());
+    let note = "The vertical axis is logarithmic";
+    assert!(page(&one_chart(chart(Axis::default().log()))).contains(note));
+    assert!(!page(&one_chart(chart(Axis::default()))).contains(note));
+}
+
+/// The words in the first chart of a page.
+fn words<'a>(page: &'a str) -> Vec<&'a str> {
+    let chart = &page[page.find("<svg class=\"chart\"").unwrap()..];
+    let chart = chart.split("</svg>").next().unwrap();
+    let texts = chart.split("<text").skip(1);
+    let word = |text: &'a str| &text[text.find('>').unwrap() + 1..text.find('<').unwrap()];
+    texts.map(word).collect()
+}
+
+#[test]
+fn the_label_of_a_narrow_span_takes_the_room_that_there_is() {
+    let chart = || {
+        Chart::new("", Axis::new("", "").max(100.0), Axis::default()).line("a", vec![(0.0, 1.0)])
+    };
+    let alone = page(&one_chart(chart().span(50.0, 50.1, "half fail")));
+    assert!(words(&alone).contains(&"half fail"), "{:?}", words(&alone));
+    let beside = chart()
+        .span(50.0, 50.1, "half fail")
+        .span(55.0, 55.1, "all fail");
+    let beside = page(&one_chart(beside));
+    for word in ["half", "all"] {
+        assert!(words(&beside).contains(&word), "{:?}", words(&beside));
+    }
+}
+
+#[test]
+fn tables_in_markdown_keep_their_columns() {
+    let aimed = Number::new(0.25, 2).unit("a|b").at_least(0.5);
+    let why = Number::new(1.0, 0).at_most(0.0).because("it | is");
+    let table = Table::new(["stack | row", "share", "x"])
+        .row(["a|b\nc".into(), aimed.into(), why.into()])
+        .row(["short".into()]);
+    let section = Section::new("Outage")
+        .text("Text with *Markdown*.")
+        .table(table);
+    let report = Report::new("not there").fact("seed", "7").section(section);
+    let expected = "- seed: 7\n\n\
+        ## Outage\n\n\
+        Text with *Markdown*.\n\n\
+        | stack \\| row | share | x |\n\
+        | --- | ---: | ---: |\n\
+        | a\\|b c | 0.25\u{a0}a\\|b ✗ ≥\u{a0}0.5 | 1 ∗ ≤\u{a0}0 |\n\
+        | short |  |  |\n\n\
+        ∗ it | is\n";
+    assert_eq!(report.to_markdown(), expected);
+}
+
+#[test]
 fn aims_are_met_missed_or_explained() {
     let verdict = |number: Number| number.verdict();
     assert_eq!(verdict(Number::new(1.0, 0)), None);

@@ -1,7 +1,7 @@
 //! The report of a rehearsal.
 
-use super::{Metric, Outcome, Played, Scenario, expect::Unit};
-use crate::report::{Axis, Cell, Chart, Number, Report, Section, Table};
+use super::{Metric, Outcome, Played, Scenario, expect::Unit, world};
+use crate::report::{Axis, Cell, Chart, Number, Report, Section, Series, Table};
 use std::path::Path;
 
 /// A column: a figure, and its heading.
@@ -68,23 +68,48 @@ fn client(outcome: &Outcome, name: &str) -> Section {
         Some(offered) => goodput.line("calls made", offered.points.clone()),
         None => goodput,
     };
-    Section::new(format!("Client {name}"))
-        .text(CLIENT_TEXT)
+    let section = Section::new(format!("Client {name}"))
+        .text(client_text(outcome))
         .table(table)
-        .chart(goodput)
-        .chart(breaker(outcome, name))
+        .chart(goodput);
+    with_breaker(section, outcome, name, "State of the breaker")
 }
 
-const CLIENT_TEXT: &str = "Goodput is the share of the calls that were answered well and in time. Refused are those that the client's own layers did not let pass, late are those that were given up when the patience was at its end. Percentiles are of good answers.";
+/// What the figures are, in words.
+pub(super) fn explained(outcome: &Outcome) -> String {
+    format!("{}\n\n{SERVER_TEXT}", client_text(outcome))
+}
 
-const SERVER_TEXT: &str = "Amplification is the number of calls that arrived for each one that would have if every call had been sent once and none refused. Dead work was done for callers who had gone.";
+fn client_text(outcome: &Outcome) -> String {
+    let Scenario { measure, .. } = &outcome.scenario;
+    if outcome.scenario.faults().is_empty() {
+        return CLIENT_TEXT.to_owned();
+    }
+    format!(
+        "{CLIENT_TEXT} A client has recovered when {} % of its calls that end within a second are answered well, and it stays \
+         so for {:?}; that counts from the end of the last fault.",
+        measure.recovered * 100.0,
+        measure.hold
+    )
+}
+
+const CLIENT_TEXT: &str = "Goodput is the share of the calls that were answered well and in time. Refused are those that the client's own layers did not let pass; failed are those that ended with an error; late are those that were given up when the patience was at its end. Half of the good answers took at most as long as p50 says, and 99 of 100 at most as long as p99 says.";
+
+const SERVER_TEXT: &str = "Arrived are all calls that reached the server, retries too. Amplification is the number of calls that arrived for each one that would have if every call had been sent once and none refused. Utilization is the share of the time that the workers worked; dead work is the share of the work that was done for callers who had gone. The queue is of calls that wait for a worker.";
 
 fn server(outcome: &Outcome, name: &str) -> Section {
     let counts = |played: &Played| {
         let figures = &played.servers[name].figures;
         Number::new(crate::sim::float(figures.arrived), 0).into()
     };
-    Section::new(format!("Server {name}"))
+    let queue = over_time(
+        outcome,
+        "Calls that wait for a worker",
+        "queue",
+        "calls",
+        name,
+    );
+    let section = Section::new(format!("Server {name}"))
         .text(SERVER_TEXT)
         .table(table(outcome, name, &SERVER, ("arrived", counts)))
         .chart(over_time(
@@ -94,13 +119,27 @@ fn server(outcome: &Outcome, name: &str) -> Section {
             "calls/s",
             name,
         ))
-        .chart(over_time(
-            outcome,
-            "Calls that wait for a worker",
-            "queue",
-            "calls",
-            name,
-        ))
+        .chart(readable(queue));
+    let calls = outcome.scenario.server[name].calls.iter();
+    calls.fold(section, |section, call| {
+        let who = world::caller(name, &call.server);
+        let title = format!("State of the breaker towards {}", call.server);
+        with_breaker(section, outcome, &who, &title)
+    })
+}
+
+/// Logarithmic, if the longest line would press the others flat.
+fn readable(mut chart: Chart) -> Chart {
+    let peak = |series: &Series| series.points.iter().map(|(_, y)| *y).fold(0.0, f64::max);
+    let peaks = || chart.series.iter().map(peak).filter(|peak| *peak > 0.0);
+    let (least, most) = (
+        peaks().fold(f64::INFINITY, f64::min),
+        peaks().fold(0.0, f64::max),
+    );
+    if most > 20.0 * least {
+        chart.y = chart.y.log();
+    }
+    chart
 }
 
 /// A row for each run.
@@ -171,7 +210,7 @@ pub(super) fn cell(
 
 /// A line for each run.
 fn over_time(outcome: &Outcome, title: &str, what: &str, unit: &str, name: &str) -> Chart {
-    let y = Axis::new(title.to_lowercase(), unit);
+    let y = Axis::new("", unit);
     let mut chart = chart(outcome, title, y);
     for played in &outcome.played {
         if let Some(series) = played.sampled(&format!("{what}/{name}")) {
@@ -181,21 +220,32 @@ fn over_time(outcome: &Outcome, title: &str, what: &str, unit: &str, name: &str)
     chart
 }
 
-fn breaker(outcome: &Outcome, who: &str) -> Chart {
+/// If there is a breaker, with its state.
+fn with_breaker(section: Section, outcome: &Outcome, who: &str, title: &str) -> Section {
     let y = Axis::names("state", ["closed", "half-open", "open"]);
-    let mut chart = chart(outcome, "State of the breaker", y);
+    let mut chart = chart(outcome, title, y);
     for played in &outcome.played {
         if let Some(series) = played.sampled(&format!("breaker/{who}")) {
             chart = chart.steps(&*played.label, series.points.clone());
         }
     }
-    chart
+    if chart.series.is_empty() {
+        section
+    } else {
+        section.chart(chart)
+    }
 }
 
 fn chart(outcome: &Outcome, title: &str, y: Axis) -> Chart {
     let x = Axis::new("time", "s").max(outcome.scenario.duration.as_secs_f64());
     let faults = outcome.scenario.faults().into_iter();
-    faults.fold(Chart::new(title, x, y), |chart, (from, until)| {
-        chart.span(from, until, "fault")
+    let alone = outcome.scenario.server.len() == 1;
+    faults.fold(Chart::new(title, x, y), |chart, (server, from, until)| {
+        let label = if alone {
+            "fault".to_owned()
+        } else {
+            format!("fault of {server}")
+        };
+        chart.span(from, until, label)
     })
 }

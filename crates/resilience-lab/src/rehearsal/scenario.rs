@@ -172,16 +172,20 @@ impl Scenario {
         self
     }
 
-    /// The beginning and the end of each fault, in seconds of the run.
-    pub(super) fn faults(&self) -> Vec<(f64, f64)> {
-        let faults = self.server.values().flat_map(|server| &server.faults);
-        let within = faults.filter(|fault| fault.from < self.duration);
-        within
-            .map(|fault| {
+    /// Whose each fault is, and its beginning and end in seconds of the run.
+    pub(super) fn faults(&self) -> Vec<(&str, f64, f64)> {
+        let mut faults = Vec::new();
+        for (name, server) in &self.server {
+            for fault in server
+                .faults
+                .iter()
+                .filter(|fault| fault.from < self.duration)
+            {
                 let until = fault.until.min(self.duration);
-                (fault.from.as_secs_f64(), until.as_secs_f64())
-            })
-            .collect()
+                faults.push((&**name, fault.from.as_secs_f64(), until.as_secs_f64()));
+            }
+        }
+        faults
     }
 
     /// From one point of the charts to the next.

@@ -170,6 +170,9 @@ impl Sweep {
             table = table.row(values.chain(figures).collect::<Vec<_>>());
         }
         let mut section = Section::new(format!("By {}", paths.join(" and "))).table(table);
+        if let Some(first) = self.points.first() {
+            section = section.text(page::explained(&first.outcome));
+        }
         for (metric, name, title) in &columns {
             section = section.chart(self.chart(*metric, name, title));
         }
@@ -189,7 +192,7 @@ impl Sweep {
         let first = &self.vary[0];
         let (scale, unit) = page::unit(metric);
         let mut chart = Chart::new(
-            title,
+            capital(title),
             Axis::names(first.path(), first.values()),
             Axis::new(title, unit),
         );
@@ -213,6 +216,13 @@ impl Sweep {
         }
         chart
     }
+}
+
+/// As a heading begins.
+fn capital(title: &str) -> String {
+    let mut letters = title.chars();
+    let first = letters.next().into_iter().flat_map(char::to_uppercase);
+    first.chain(letters).collect()
 }
 
 fn names(played: &Played, metric: Metric) -> Vec<String> {

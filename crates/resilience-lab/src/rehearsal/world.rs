@@ -91,7 +91,7 @@ impl World<'_> {
             calls = calls.in_turn();
         }
         for (index, call) in config.calls.iter().enumerate() {
-            let who = format!("{name} to {}", call.server);
+            let who = caller(name, &call.server);
             let service = self.client_of(&who, &call.server, &call.stack, None);
             let under = |error: ConfigError| error.under(&index.to_string()).under("calls");
             calls = calls.call(service.map_err(under)?);
@@ -208,6 +208,11 @@ impl World<'_> {
         });
         direct + callers.sum::<f64>()
     }
+}
+
+/// The client that a server is of another one.
+pub(super) fn caller(name: &str, server: &str) -> String {
+    format!("{name} to {server}")
 }
 
 fn state(breaker: &Breaker) -> f64 {

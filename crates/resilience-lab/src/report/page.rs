@@ -11,7 +11,7 @@ use super::{
 };
 use chart::{Pens, chart};
 use maud::{DOCTYPE, Markup, PreEscaped, html};
-use table::{class, name, table};
+use table::{breakable, class, name, table};
 
 const STYLE: &str = include_str!("style.css");
 
@@ -108,7 +108,7 @@ fn section(section: &Section, index: usize, pens: &mut Pens) -> Result<Markup, E
     }
     Ok(html! {
         section id={ "s" (index) } {
-            h2 { (visible(&section.title)) }
+            h2 { (breakable(&section.title)) }
             @for text in paragraphs(&section.text) { p { (text) } }
             @if let Some(rows) = &section.table { (table(rows)) }
             @if !figures.is_empty() { div.charts { @for figure in &figures { (figure) } } }

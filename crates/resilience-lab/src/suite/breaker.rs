@@ -74,7 +74,7 @@ pub(super) fn run(context: &Context<'_>) -> Result<Finding, BoxError> {
         .chart(
             Chart::new(
                 "Refused where half of the calls fail for 0.2 s every 10 s",
-                Axis::new("calls per second", "1/s").min(0.0),
+                Axis::new("load", "calls per second").min(0.0),
                 Axis::new("refused", "%"),
             )
             .line(ALONE, percents(alone))

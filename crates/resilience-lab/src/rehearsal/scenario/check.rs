@@ -46,7 +46,9 @@ impl Scenario {
             let expected = format!("from 1ms to the duration of {:?}", self.duration);
             return Err(ConfigError::new("every", every, expected));
         }
-        if *hold > self.duration {
+        // Without faults, the default is of no use, and of no harm.
+        let matters = *hold != Measure::default().hold || !self.faults().is_empty();
+        if matters && *hold > self.duration {
             let expected = format!("at most the duration of {:?}", self.duration);
             return Err(ConfigError::new("hold", hold, expected));
         }

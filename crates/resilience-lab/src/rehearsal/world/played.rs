@@ -112,7 +112,7 @@ pub(super) fn time_to_recover(scenario: &Scenario, series: &[Series], client: &s
     let end = scenario
         .faults()
         .iter()
-        .map(|(_, until)| *until)
+        .map(|(_, _, until)| *until)
         .reduce(f64::max)?;
     let named = |what| {
         let mut series = series.iter();

@@ -5,7 +5,7 @@ use crate::report::{
     number::{fixed, magnitude, short},
 };
 use plotters::coord::{
-    ranged1d::{BoldPoints, KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter},
+    ranged1d::{KeyPointHint, NoDefaultFormatting, Ranged, ValueFormatter},
     types::RangedCoordf64,
 };
 use std::ops::{Range, RangeInclusive};
@@ -14,6 +14,16 @@ use std::ops::{Range, RangeInclusive};
 const BEYOND: f64 = 1e15;
 /// The last decades that a logarithmic axis has.
 const DECADES: RangeInclusive<f64> = -15.0..=15.0;
+
+/// What rounding may lose, in shares of a step.
+const ALMOST: f64 = 1e-9;
+
+/// Where an axis ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Ends {
+    AtValues,
+    AtTicks,
+}
 
 /// An axis with its range and ticks. Places are values on a linear axis, exponents on a logarithmic one.
 #[derive(Debug)]
@@ -27,32 +37,26 @@ pub(super) struct Placed<'a> {
 impl<'a> Placed<'a> {
     /// An axis from left to right, for these values.
     pub(super) fn x(axis: &'a Axis, values: impl Iterator<Item = f64>) -> Self {
-        Self::new(axis, values, |from, to| (from, to))
+        Self::new(axis, values, Ends::AtValues)
     }
 
     /// An axis from bottom to top. It begins at zero unless it is told otherwise, and ends at a tick.
     pub(super) fn y(axis: &'a Axis, values: impl Iterator<Item = f64>) -> Self {
-        Self::new(axis, values, |from, to| {
-            let from = match axis.min {
-                Some(_) => from,
-                None => from.min(0.0),
-            };
-            whole_steps(from, to.max(from))
-        })
+        Self::new(axis, values, Ends::AtTicks)
     }
 
-    fn new(
-        axis: &'a Axis,
-        values: impl Iterator<Item = f64>,
-        linear: impl FnOnce(f64, f64) -> (f64, f64),
-    ) -> Self {
+    fn new(axis: &'a Axis, values: impl Iterator<Item = f64>, ends: Ends) -> Self {
         let bounds = axis.min.into_iter().chain(axis.max);
         let values = values.chain(bounds).filter(|value| has_place(*value));
         let (from, to, ticks) = match &axis.scale {
             Scale::Linear => {
                 let (from, to) = extent(values).unwrap_or((0.0, 1.0));
                 let (from, to) = wide_enough(from, to);
-                let (from, to) = linear(from, to);
+                let (from, to) = match (ends, axis.min) {
+                    (Ends::AtValues, _) => (from, to),
+                    (Ends::AtTicks, Some(_)) => whole_steps(from, to),
+                    (Ends::AtTicks, None) => whole_steps(from.min(0.0), to),
+                };
                 let (ticks, step) = linear_ticks(from, to);
                 let precision = usize::try_from(-magnitude(step * 1.000_001)).unwrap_or(0);
                 let label = |tick| (tick, fixed(tick, precision));
@@ -61,9 +65,14 @@ impl<'a> Placed<'a> {
             Scale::Log => {
                 let logarithms = values.filter(|value| *value > 0.0).map(f64::log10);
                 let (from, to) = extent(logarithms).unwrap_or((0.0, 1.0));
-                let from = from.floor().clamp(*DECADES.start(), *DECADES.end() - 1.0);
-                let to = to.ceil().clamp(from + 1.0, *DECADES.end());
-                (from, to, decades(from, to))
+                let ticks = ones_twos_fives(from, to);
+                if ends == Ends::AtValues && ticks.len() > 2 {
+                    (from, to, ticks)
+                } else {
+                    let from = from.floor().clamp(*DECADES.start(), *DECADES.end() - 1.0);
+                    let to = to.ceil().clamp(from + 1.0, *DECADES.end());
+                    (from, to, decades(from, to))
+                }
             }
             Scale::Names(names) => {
                 let ticks = (0_u32..).map(f64::from).zip(names.iter().cloned());
@@ -110,9 +119,13 @@ impl<'a> Placed<'a> {
         self.axis.scale == Scale::Log
     }
 
-    /// Whether the lengths of what is drawn do not go by zero, though one could think so.
-    pub(super) fn begins_elsewhere(&self) -> bool {
-        self.axis.scale == Scale::Linear && self.from > 0.0
+    /// If the lengths of what is drawn do not go by zero, though one could think so.
+    pub(super) fn note(&self) -> Option<&'static str> {
+        match self.axis.scale {
+            Scale::Linear if self.from > 0.0 => Some("The vertical axis does not begin at zero."),
+            Scale::Log => Some("The vertical axis is logarithmic; zero is drawn at its bottom."),
+            _ => None,
+        }
     }
 }
 
@@ -164,7 +177,7 @@ pub(in crate::report) fn in_words(axis: &Axis, value: f64) -> String {
     short(value)
 }
 
-fn has_place(value: f64) -> bool {
+pub(super) fn has_place(value: f64) -> bool {
     value.abs() <= BEYOND
 }
 
@@ -189,22 +202,44 @@ fn wide_enough(from: f64, to: f64) -> (f64, f64) {
     (from - more, to + more)
 }
 
-/// Ticks at round values, and the distance between them.
+/// Ticks at round values, and the distance between them: one, two or five times a power of ten, so that there are not more
+/// than seven.
 fn linear_ticks(from: f64, to: f64) -> (Vec<f64>, f64) {
-    let ticks = RangedCoordf64::from(from..to).key_points(BoldPoints(6));
-    let step = match *ticks {
-        [first, second, ..] => second - first,
-        _ => to - from,
-    };
-    (ticks, step)
+    let least = (to - from) / 6.0;
+    let decade = 10_f64.powi(magnitude(least));
+    let steps = [1.0, 2.0, 5.0].map(|times| times * decade);
+    let fits = |step: &f64| *step >= least * (1.0 - ALMOST);
+    let step = steps.into_iter().find(fits).unwrap_or(10.0 * decade);
+    let first = (from / step - ALMOST).ceil();
+    let ticks = (0..8).map(|nth| (first + f64::from(nth)) * step);
+    let ticks = ticks.take_while(|tick| *tick <= to + ALMOST * step);
+    (ticks.collect(), step)
 }
 
 /// A range that ends at ticks.
-fn whole_steps(from: f64, to: f64) -> (f64, f64) {
-    let (_, step) = linear_ticks(from, to);
-    let almost = 1e-9;
-    let from = (from / step + almost).floor() * step;
-    (from, (to / step - almost).ceil() * step)
+fn whole_steps(mut from: f64, mut to: f64) -> (f64, f64) {
+    // The longer range may have fewer ticks.
+    for _ in 0..2 {
+        let (_, step) = linear_ticks(from, to);
+        from = (from / step + ALMOST).floor() * step;
+        to = (to / step - ALMOST).ceil() * step;
+    }
+    (from, to)
+}
+
+/// Round values between two exponents, if that is few decades.
+fn ones_twos_fives(from: f64, to: f64) -> Vec<(f64, String)> {
+    let few = *DECADES.start() <= from && to <= *DECADES.end() && to - from <= 3.0;
+    let decades = if few {
+        decades(from.floor(), to.ceil())
+    } else {
+        Vec::new()
+    };
+    let values = decades.iter().flat_map(|(decade, _)| {
+        [1.0, 2.0, 5.0].map(|times: f64| (decade + times.log10(), times * 10_f64.powf(*decade)))
+    });
+    let within = values.filter(|(place, _)| (from - ALMOST..=to + ALMOST).contains(place));
+    within.map(|(place, value)| (place, short(value))).collect()
 }
 
 /// Powers of ten, not more than fit.
@@ -241,7 +276,7 @@ mod tests {
         let axis = axis.min(95.0).max(100.0);
         let placed = Placed::y(&axis, [98.0, 99.0].into_iter());
         assert_eq!(labels(&placed), ["95", "96", "97", "98", "99", "100"]);
-        assert!(placed.begins_elsewhere());
+        assert!(placed.note().is_some());
     }
 
     #[test]
@@ -253,6 +288,43 @@ mod tests {
         assert_eq!(placed.place(0.0), None);
         assert_eq!(placed.place_or_floor(0.0), Some(-3.0));
         assert_eq!(placed.place_or_floor(f64::NAN), None);
+    }
+
+    #[test]
+    fn a_y_axis_ends_at_a_tick_above_all_values() {
+        for (most, last) in [
+            (1030.0, "1,200"),
+            (106.0, "120"),
+            (79_420.0, "80,000"),
+            (0.1, "0.10"),
+        ] {
+            let axis = Axis::default();
+            let placed = Placed::y(&axis, [0.0, most].into_iter());
+            let (tick, label) = placed.ticks.last().unwrap();
+            assert!(
+                (placed.to - tick).abs() < 1e-9 && *tick >= most,
+                "{placed:?}"
+            );
+            assert_eq!(label, last);
+        }
+        let axis = Axis::default();
+        let seconds = Placed::x(&axis, [0.0, 120.0].into_iter());
+        assert_eq!(
+            labels(&seconds),
+            ["0", "20", "40", "60", "80", "100", "120"]
+        );
+    }
+
+    #[test]
+    fn a_logarithmic_x_axis_has_no_room_that_is_empty() {
+        let axis = Axis::default().log();
+        let load = Placed::x(&axis, [0.5, 10.0].into_iter());
+        assert_eq!(labels(&load), ["0.5", "1", "2", "5", "10"]);
+        assert_eq!(load.place(0.5), Some(load.from));
+        let narrow = Placed::x(&axis, [3.0, 4.0].into_iter());
+        assert_eq!(labels(&narrow), ["1", "10"]);
+        let wide = Placed::x(&axis, [0.5, 9_000.0].into_iter());
+        assert_eq!(labels(&wide), ["0.1", "1", "10", "100", "1,000", "10,000"]);
     }
 
     #[test]

@@ -42,8 +42,8 @@ pub(super) struct Drawing {
     pub(super) shapes: String,
     pub(super) width: i32,
     pub(super) height: i32,
-    /// Whether the y axis begins above zero.
-    pub(super) begins_elsewhere: bool,
+    /// What has to be known of the y axis.
+    pub(super) note: Option<&'static str>,
 }
 
 /// Draws a chart; `pens` are those of its series.
@@ -59,7 +59,7 @@ pub(super) fn chart(chart: &Chart, pens: &[u8]) -> Result<Drawing, Error> {
         shapes,
         width: WIDTH,
         height,
-        begins_elsewhere: sketch.y.begins_elsewhere(),
+        note: sketch.y.note(),
     })
 }
 
@@ -89,7 +89,7 @@ pub(super) fn swatch(pen: u8, shape: Shape) -> Result<Drawing, Error> {
         shapes,
         width,
         height,
-        begins_elsewhere: false,
+        note: None,
     })
 }
 type Plot<'a, 'b> = ChartContext<'a, Canvas<'b>, Coordinates>;

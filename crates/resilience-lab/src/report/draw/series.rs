@@ -1,8 +1,8 @@
 //! Lines and bars.
 
 use super::{
-    At as _, Drawn, PENS, PLOT_HEIGHT, Plot, Root, as_f64, canvas::Ink, sketch::Sketch, style,
-    tenths, thin,
+    At as _, Drawn, PENS, PLOT_HEIGHT, Plot, Root, as_f64, axis::has_place, canvas::Ink,
+    sketch::Sketch, style, tenths, thin,
 };
 use crate::report::model::{Scale, Series, Shape};
 use plotters::{
@@ -149,7 +149,7 @@ fn steps(points: &[(f64, f64)]) -> Vec<(f64, f64)> {
 
 /// The least distance of neighbours; 1 if there are none.
 pub(super) fn least_distance<'a>(points: impl Iterator<Item = &'a (f64, f64)>) -> f64 {
-    let mut xs: Vec<_> = points.map(|&(x, _)| x).filter(|x| x.is_finite()).collect();
+    let mut xs: Vec<_> = points.map(|&(x, _)| x).filter(|x| has_place(*x)).collect();
     xs.sort_by(f64::total_cmp);
     let distances = xs.windows(2).map(|pair| pair[1] - pair[0]);
     let least = distances

@@ -24,6 +24,14 @@ const RIGHT: i32 = 14;
 const BARS_WITH_VALUES: usize = 12;
 const LINE_HEIGHT: i32 = 13;
 
+/// Pixels.
+const LEAST_SPAN: i32 = 3;
+/// The label of a narrow span may be so much wider, if there is room: two short words.
+const NARROW: f64 = 76.0;
+
+/// The places of a span, and the lines of its label.
+type Labelled = (f64, f64, Vec<String>);
+
 /// A chart with its axes found.
 pub(super) struct Sketch<'a> {
     pub(super) chart: &'a Chart,
@@ -32,7 +40,7 @@ pub(super) struct Sketch<'a> {
     pub(super) y: Placed<'a>,
     /// Half of the width that bars at one x have.
     pub(super) reach: f64,
-    spans: Vec<(&'a Span, f64, f64, Vec<String>)>,
+    spans: Vec<Labelled>,
     left: i32,
     right: i32,
     pub(super) top: i32,
@@ -66,15 +74,7 @@ impl<'a> Sketch<'a> {
         let beside = beside.map(|mark| width_of(&mark.text)).max();
         let right = RIGHT.max(beside.unwrap_or(0).min(WIDTH / 3) + 6);
         let plot = f64::from(WIDTH - left - right);
-        let spans: Vec<_> = chart
-            .spans
-            .iter()
-            .filter_map(|span| {
-                let (from, to) = (x.place(span.from)?, x.place(span.to)?);
-                let width = (to - from).abs() / (x.to - x.from) * plot;
-                Some((span, from, to, lines(&span.label, width)))
-            })
-            .collect();
+        let spans = labelled(chart, &x, plot);
         let most = spans.iter().map(|(.., lines)| lines.len()).max();
         let most = i32::try_from(most.unwrap_or(0)).unwrap_or(0);
         Self {
@@ -133,10 +133,15 @@ impl<'a> Sketch<'a> {
     }
 
     fn draw_spans(&self, root: &Root<'_>, plot: &Plot<'_, '_>) -> Drawn {
-        for (_, from, to, lines) in &self.spans {
+        for (from, to, lines) in &self.spans {
             let (a, b) = (plot.at(*from, self.y.to), plot.at(*to, self.y.from));
-            root.draw(&Rectangle::new([a, b], style(Ink::Span).filled()))?;
             let middle = i32::midpoint(a.0, b.0);
+            // As wide as can be seen.
+            let half = (a.0.abs_diff(b.0) / 2)
+                .cast_signed()
+                .max(tenths(LEAST_SPAN) / 2);
+            let corners = [(middle - half, a.1), (middle + half, b.1)];
+            root.draw(&Rectangle::new(corners, style(Ink::Span).filled()))?;
             for (line, above) in lines.iter().rev().zip(0..) {
                 let y = a.1 - tenths(4 + above * LINE_HEIGHT);
                 word(root, line, (middle, y), HPos::Center, VPos::Bottom)?;
@@ -171,4 +176,25 @@ impl<'a> Sketch<'a> {
         }
         Ok(())
     }
+}
+
+fn labelled(chart: &Chart, x: &Placed<'_>, plot: f64) -> Vec<Labelled> {
+    let places = |span: &Span| Some((x.place(span.from)?, x.place(span.to)?));
+    let places: Vec<_> = chart.spans.iter().map(places).collect();
+    let pixels = |distance: f64| distance.abs() / (x.to - x.from) * plot;
+    let middle = |(from, to): (f64, f64)| f64::midpoint(from, to);
+    let mut spans = Vec::new();
+    for (index, span) in chart.spans.iter().enumerate() {
+        let Some(place) = places[index] else {
+            continue;
+        };
+        let others = places.iter().enumerate();
+        let others = others.filter(|(other, _)| *other != index);
+        let distances = others
+            .filter_map(|(_, other)| other.map(|other| pixels(middle(other) - middle(place))));
+        let room = distances.fold(NARROW, f64::min);
+        let width = pixels(place.1 - place.0).max(room);
+        spans.push((place.0, place.1, lines(&span.label, width)));
+    }
+    spans
 }

@@ -131,8 +131,8 @@ impl Axis {
         }
     }
 
-    /// Makes it logarithmic, of whole decades. On a y axis, zero and what is below is drawn at the bottom; on an x axis
-    /// it is a gap.
+    /// Makes it logarithmic. A y axis has whole decades; zero and what is below is drawn at its bottom. On an x axis, that
+    /// is a gap.
     pub fn log(mut self) -> Self {
         self.scale = Scale::Log;
         self

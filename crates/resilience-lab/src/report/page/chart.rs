@@ -1,6 +1,9 @@
 //! Charts, with their legends.
 
-use super::data::{data, description};
+use super::{
+    data::{data, description},
+    table::breakable,
+};
 use crate::report::{Error, draw, model::Chart, words::visible};
 use maud::{Markup, PreEscaped, html};
 use std::collections::HashMap;
@@ -10,7 +13,7 @@ pub(super) fn chart(chart: &Chart, id: &str, pens: &mut Pens) -> Result<Markup, 
     let drawing = draw::chart(chart, &pens)?;
     let mut legend = Vec::new();
     for (series, pen) in chart.series.iter().zip(&pens) {
-        legend.push((draw::swatch(*pen, series.shape)?, visible(&series.name)));
+        legend.push((draw::swatch(*pen, series.shape)?, breakable(&series.name)));
     }
     let one_unnamed = matches!(&*chart.series, [only] if only.name.is_empty());
     let (title, x) = (visible(&chart.title), draw::title_of(&chart.x));
@@ -36,29 +39,36 @@ pub(super) fn chart(chart: &Chart, id: &str, pens: &mut Pens) -> Result<Markup, 
                 desc id={ (id) "-d" } { (visible(&description(chart))) }
                 (PreEscaped(&drawing.shapes))
             }
-            p.x { (visible(&x)) }
-            @if drawing.begins_elsewhere {
-                p.note { "The vertical axis does not begin at zero." }
-            }
+            p.x { (breakable(&x)) }
+            @if let Some(note) = drawing.note { p.note { (note) } }
             (data(chart))
         }
     })
 }
 
-/// Which series is drawn with which pen: the same in all charts, as long as they do not meet in one.
+/// Which series is drawn with which pen: the same in all charts, as long as there are enough.
 #[derive(Debug, Default)]
 pub(super) struct Pens(HashMap<String, u8>);
 
 impl Pens {
     fn of(&mut self, chart: &Chart) -> Vec<u8> {
-        let mut taken = Vec::new();
-        for series in &chart.series {
-            let next = u8::try_from(self.0.len() % usize::from(draw::PENS)).unwrap_or(0);
-            let pen = *self.0.entry(series.name.clone()).or_insert(next);
-            let others = (0..draw::PENS).map(|more| (pen + more) % draw::PENS);
-            let free = others.into_iter().find(|other| !taken.contains(other));
-            taken.push(free.unwrap_or(pen));
+        let mut taken = vec![None; chart.series.len()];
+        // Those that have one already come first: a newcomer would take it.
+        for (index, series) in chart.series.iter().enumerate() {
+            let pen = self.0.get(&series.name).copied().map(Some);
+            taken[index] = pen.filter(|pen| !taken.contains(pen)).flatten();
         }
-        taken
+        for (index, series) in chart.series.iter().enumerate() {
+            if taken[index].is_some() {
+                continue;
+            }
+            let next = u8::try_from(self.0.len() % usize::from(draw::PENS)).unwrap_or(0);
+            let others = (0..draw::PENS).map(|more| (next + more) % draw::PENS);
+            let free = others.into_iter().find(|pen| !taken.contains(&Some(*pen)));
+            let pen = free.unwrap_or(next);
+            self.0.entry(series.name.clone()).or_insert(pen);
+            taken[index] = Some(pen);
+        }
+        taken.into_iter().flatten().collect()
     }
 }

@@ -1,5 +1,6 @@
 //! Charts for those who do not see them: in words, and in numbers.
 
+use super::table::breakable;
 use crate::report::{draw, model::Chart, words::visible};
 use maud::{Markup, html};
 
@@ -71,8 +72,8 @@ pub(super) fn data(chart: &Chart) -> Markup {
                 summary { "Data" }
                 div.table { table {
                     thead { tr {
-                        th scope="col" { (visible(&draw::title_of(&chart.x))) }
-                        @for series in &chart.series { th.num scope="col" { (visible(&series.name)) } }
+                        th scope="col" { (breakable(&draw::title_of(&chart.x))) }
+                        @for series in &chart.series { th.num scope="col" { (breakable(&series.name)) } }
                     } }
                     tbody { @for (row, stretch) in stretches.iter().enumerate() {
                         tr {

@@ -15,14 +15,16 @@ pub(super) fn table(table: &Table) -> Markup {
                     thead { tr {
                         @for (index, column) in table.columns.iter().enumerate() {
                             th scope="col" class=[table.is_numeric(index).then_some("num")] {
-                                (visible(column))
+                                (breakable(column))
                             }
                         }
                     } }
                 }
                 tbody {
                     @for row in &table.rows {
-                        tr { @for (index, cell) in row.iter().enumerate() { (self::cell(cell, index, &explanations)) } }
+                        tr { @for index in 0..table.width() {
+                            (cell(row.get(index).unwrap_or(&Cell::EMPTY), index, table.is_numeric(index), &explanations))
+                        } }
                     }
                 }
             }
@@ -33,10 +35,10 @@ pub(super) fn table(table: &Table) -> Markup {
     }
 }
 
-fn cell(cell: &Cell, index: usize, explanations: &[&str]) -> Markup {
+fn cell(cell: &Cell, index: usize, numeric: bool, explanations: &[&str]) -> Markup {
     match cell {
         Cell::Text(text) if index == 0 => html! { th scope="row" { (visible(text)) } },
-        Cell::Text(text) => html! { td { (visible(text)) } },
+        Cell::Text(text) => html! { td class=[numeric.then_some("num")] { (visible(text)) } },
         Cell::Number(number) => html! {
             td.num {
                 (visible(&figure(number)))
@@ -57,10 +59,22 @@ fn aim(number: &Number, aim: &Aim, verdict: Verdict, explanations: &[&str]) -> M
     html! {
         span class={ "aim " (class(verdict)) } {
             span.sign aria-hidden="true" { (verdict.sign()) }
+            // Not after the bound, where it would be an exponent.
+            @if let Some(note) = note { sup { (note + 1) } }
             " "
             span.aloud { (name(verdict)) ": " }
             (bound(aim.bound, number))
-            @if let Some(note) = note { sup { (note + 1) } }
+        }
+    }
+}
+
+/// A path, such as that of a field, may go on in the next line after a point.
+pub(super) fn breakable(text: &str) -> Markup {
+    let text = visible(text);
+    html! {
+        @for (index, part) in text.split_inclusive('.').enumerate() {
+            @if index > 0 { wbr; }
+            (part)
         }
     }
 }
