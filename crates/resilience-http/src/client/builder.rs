@@ -26,7 +26,7 @@ use std::{fmt, future::Future, pin::Pin, sync::Arc, time::Duration};
 /// | [`budget`](Self::budget), [`no_budget`](Self::no_budget): of all retries | 0.2 retries per call, and 1 per second | checked by [`Budget`] |
 /// | [`replay`](Self::replay): which requests may be repeated, and how much of a body is kept | idempotent methods and those with `Idempotency-Key`; 64 KiB | |
 /// | [`max_in_flight_per_host`](Self::max_in_flight_per_host): to the end of the body | 100 | 1 to 2³¹ − 1, or off |
-/// | [`breaker`](Self::breaker), [`no_breaker`](Self::no_breaker): per host | [`Breaker::new`] | checked by [`BreakerBuilder`] |
+/// | [`breaker`](Self::breaker), [`no_breaker`](Self::no_breaker): per host | [`Breaker::new`](resilience_breaker::Breaker::new) | checked by [`BreakerBuilder`] |
 /// | [`max_hosts`](Self::max_hosts): for which breakers and bulkheads are kept | 1,000 | 1 to 100,000,000 |
 /// | [`host_idle`](Self::host_idle): how long at least | 10 minutes | more than zero, at most 365 days |
 /// | [`attempt_timeout`](Self::attempt_timeout): one attempt, to the head of the response | a third of the timeout, at most 10 s | more than zero, at most 365 days; with retries less than the timeout |
