@@ -143,7 +143,7 @@ impl<'a> Sketch<'a> {
             let corners = [(middle - half, a.1), (middle + half, b.1)];
             root.draw(&Rectangle::new(corners, style(Ink::Span).filled()))?;
             for (line, above) in lines.iter().rev().zip(0..) {
-                let y = a.1 - tenths(4 + above * LINE_HEIGHT);
+                let y = a.1 - tenths(6 + above * LINE_HEIGHT);
                 word(root, line, (middle, y), HPos::Center, VPos::Bottom)?;
             }
         }
