@@ -631,6 +631,45 @@ fn sweeps_of_what_there_is_not_say_what_there_is() {
 }
 
 #[test]
+fn traces_that_are_none_say_which_line_and_why() {
+    let trace = Text::new("wrong.csv", "");
+    let path = trace.0.to_str().unwrap();
+    let scenario = SCENARIO.replace(
+        "poisson.rate = \"100/s\"",
+        &format!("trace.path = \"{path}\""),
+    );
+    let said = |bytes: &[u8]| {
+        fs::write(&trace.0, bytes).unwrap();
+        let said = Rehearsal::parse(&scenario).unwrap_err().to_string();
+        let place = format!("8:23: `client.shop.arrivals.trace.path` is {path:?}; it must be ");
+        said.strip_prefix(&place).expect(&said).to_owned()
+    };
+    let ascending =
+        "a file without headings, whose first column are ascending times in seconds; line ";
+    for (text, what) in [
+        ("1\n\n3\n2\n", "4 has \"2\", which is before the one above"),
+        ("1\n-3\n", "2 has \"-3\", which is no such time"),
+        ("1\nNaN\n", "2 has \"NaN\", which is no such time"),
+        ("time\n1\n", "1 has \"time\", which is no number"),
+        ("1;2\n", "1 has \"1;2\", which is no number"),
+    ] {
+        assert_eq!(said(text.as_bytes()), format!("{ascending}{what}"));
+    }
+    assert_eq!(said(b""), "a file with one time at least; it is empty");
+    assert!(
+        said(b"1\n\xff\n").contains("line 2"),
+        "{}",
+        said(b"1\n\xff\n")
+    );
+    fs::remove_file(&trace.0).unwrap();
+    let missing = Rehearsal::parse(&scenario).unwrap_err().to_string();
+    assert!(
+        missing.contains("a CSV file that can be read ("),
+        "{missing}"
+    );
+}
+
+#[test]
 fn traces_lie_beside_the_scenario() {
     let trace = Text::new("trace.csv", "0.5\n1\n1.5\n");
     let name = trace.0.file_name().unwrap().to_str().unwrap();

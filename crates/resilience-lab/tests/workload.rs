@@ -108,7 +108,7 @@ fn traces_are_read_from_csv() {
     let error = ClientConfig::new("client", Arrivals::Trace { path: path.clone() }).validate();
     let error = error.unwrap_err();
     assert_eq!(error.field(), "arrivals.trace.path");
-    assert!(error.to_string().contains("row 2"), "{error}");
+    assert!(error.to_string().contains("line 2"), "{error}");
     fs::remove_file(&path).unwrap();
     assert!(
         ClientConfig::new("client", Arrivals::Trace { path })

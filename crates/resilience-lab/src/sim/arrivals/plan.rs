@@ -14,19 +14,28 @@ pub(super) fn read(path: &Path) -> Result<Vec<Duration>, ConfigError> {
         .from_path(path)
         .map_err(|error| wrong(format!("a CSV file that can be read ({error})")))?;
     let mut times: Vec<Duration> = Vec::new();
-    for (row, record) in reader.records().enumerate() {
+    for record in reader.records() {
         let record = record.map_err(|error| wrong(format!("a CSV file ({error})")))?;
-        let seconds = record.get(0).and_then(|cell| cell.parse().ok());
-        let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
-        match time {
-            Some(time) if times.last().is_none_or(|last| *last <= time) => times.push(time),
-            _ => {
-                let row = row + 1;
-                return Err(wrong(format!(
-                    "a file of ascending times in seconds; row {row} is none"
-                )));
-            }
+        let cell = record.get(0).unwrap_or_default();
+        let line = record.position().map_or(0, csv::Position::line);
+        let said = |what: &str| {
+            let first =
+                "a file without headings, whose first column are ascending times in seconds";
+            wrong(format!(
+                "{first}; line {line} has {cell:?}, which is {what}"
+            ))
+        };
+        let seconds = cell.parse().map_err(|_| said("no number"))?;
+        let time = Duration::try_from_secs_f64(seconds).map_err(|_| said("no such time"))?;
+        if times.last().is_some_and(|last| time < *last) {
+            return Err(said("before the one above"));
         }
+        times.push(time);
+    }
+    if times.is_empty() {
+        return Err(wrong(
+            "a file with one time at least; it is empty".to_owned(),
+        ));
     }
     Ok(times)
 }
