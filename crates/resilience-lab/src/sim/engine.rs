@@ -1,5 +1,6 @@
-//! Time: a heap of events in exact nanoseconds, and tokio's clock moved from one to the next.
+//! Time: a heap of events in exact nanoseconds, and tokio's clock moved from one to the next; or waited for, in real time.
 
+use super::Lateness;
 use resilience_core::{
     Timestamp, clock, nanos,
     sync::{Mutex, lock},
@@ -33,8 +34,17 @@ pub(crate) trait Fire: Send + Sync {
     fn fire(self: Arc<Self>, token: u64);
 }
 
+/// Who moves the clock.
+pub(crate) enum Pace {
+    /// The engine moves it, as fast as events can happen.
+    Virtual,
+    /// Nobody: events wait for the clock of the system, and how late they are is noted.
+    Real(Lateness),
+}
+
 /// What happens when.
 pub(crate) struct Engine {
+    pace: Pace,
     now: AtomicU64,
     ended: AtomicBool,
     events: Mutex<Events>,
@@ -80,8 +90,9 @@ struct Sleeper {
 }
 
 impl Engine {
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(pace: Pace) -> Arc<Self> {
         Arc::new(Self {
+            pace,
             now: AtomicU64::new(0),
             ended: AtomicBool::new(false),
             events: Mutex::default(),
@@ -135,8 +146,16 @@ impl Engine {
         }
     }
 
+    /// Time since the simulation began as the layers see it. In virtual time it is [`now`](Self::now); in real time it is later,
+    /// by as much as the engine is late.
+    pub(crate) fn clock(&self) -> u64 {
+        let origin = self.origin.get();
+        origin.map_or(0, |origin| nanos(clock::now() - *origin))
+    }
+
     /// Called when no task can go on: moves the clock to the next event, or to the next tick of tokio's timers, whichever
-    /// comes first, so that something can.
+    /// comes first, so that something can. In real time: waits for it, and moves only what the simulated world takes for
+    /// the present, so that being late once makes nothing later that was planned from there.
     ///
     /// An event at a tick happens before the timers of that tick fire.
     pub(crate) fn step(&self) {
@@ -144,12 +163,21 @@ impl Engine {
             return;
         };
         let now = self.now();
-        let next = match lock(&self.events).next_move(now) {
+        let may_doze = matches!(self.pace, Pace::Virtual);
+        let next = match lock(&self.events).next_move(now, may_doze) {
             Move::To(next) => next,
             Move::Doze(to) => return self.doze_until(origin + Duration::from_nanos(to)),
         };
+        match &self.pace {
+            Pace::Virtual => move_clock(Duration::from_nanos(next.at - now)),
+            Pace::Real(lateness) => {
+                let late = wait_for_clock(origin + Duration::from_nanos(next.at));
+                if !matches!(next.what, What::Tick) {
+                    lateness.note(late);
+                }
+            }
+        }
         self.now.store(next.at, Relaxed);
-        move_clock(Duration::from_nanos(next.at - now));
         match next.what {
             What::Tick => {}
             What::Fire(what, token) => what.fire(token),
@@ -175,6 +203,17 @@ fn move_clock(by: Duration) {
     let _ = advance.poll(&mut Context::from_waker(Waker::noop()));
 }
 
+/// Waits until the clock of the system shows `at`; returns how long ago that was. Timers fire as after [`move_clock`].
+fn wait_for_clock(at: Timestamp) -> Duration {
+    let early = at - clock::now();
+    if !early.is_zero() {
+        std::thread::sleep(early);
+    }
+    let yielded = pin!(tokio::task::yield_now());
+    let _ = yielded.poll(&mut Context::from_waker(Waker::noop()));
+    clock::now() - at
+}
+
 impl Events {
     fn push(&mut self, at: u64, what: What) -> u64 {
         self.planned += 1;
@@ -184,7 +223,7 @@ impl Events {
         nth
     }
 
-    fn next_move(&mut self, now: u64) -> Move {
+    fn next_move(&mut self, now: u64, may_doze: bool) -> Move {
         let tick = (now / TICK + 1) * TICK;
         if let Some(next) = self.next_until(tick) {
             return Move::To(next);
@@ -198,7 +237,7 @@ impl Events {
             "nothing is planned in the simulation, and yet the scenario goes on waiting"
         );
         // Tokio moves by whole milliseconds: from between two ticks it would go too far.
-        if now.is_multiple_of(TICK) && far - now > FAR {
+        if may_doze && now.is_multiple_of(TICK) && far - now > FAR {
             return Move::Doze(far / TICK * TICK);
         }
         let (at, nth, what) = (tick, 0, What::Tick);

@@ -44,6 +44,8 @@
 //! the next whole millisecond, as they do in production. Between two events, every task runs until none can go on; computation takes
 //! no virtual time. At the same nanosecond, events happen in the order in which they were planned, and timers after them.
 //!
+//! Layers that read the clock of the system have to run [in real time](Simulation::real_time).
+//!
 //! # Chance
 //!
 //! Every component draws from a [`Stream`] of its own, made of the seed and its name. Same seed, same figures; what is added
@@ -73,6 +75,7 @@ mod engine;
 mod fault;
 mod figures;
 mod handler;
+mod lateness;
 mod naive;
 mod random;
 mod run;
@@ -88,6 +91,7 @@ pub use fault::{Fault, Pattern, Trouble};
 pub use figures::{ClientFigures, Latency, ServerFigures};
 pub use handler::{AllOf, answer};
 pub(crate) use handler::{boxed, is_good};
+pub use lateness::Lateness;
 pub use naive::NaiveRetry;
 pub use random::Stream;
 pub use run::{Sim, Simulation};

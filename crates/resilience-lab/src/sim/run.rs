@@ -1,8 +1,8 @@
 //! A simulation, and the handle that everything in it has.
 
 use super::{
-    Stream,
-    engine::{Engine, Sleep},
+    Lateness, Stream,
+    engine::{Engine, Pace, Sleep},
     series::{Series, Track},
 };
 use resilience_core::{
@@ -12,7 +12,7 @@ use resilience_core::{
 use std::{collections::BTreeMap, fmt, sync::Arc, time::Duration};
 use tokio::{runtime::Builder, task::JoinHandle};
 
-/// A system that runs in virtual time.
+/// A system that runs in virtual time, or in [real time](Self::real_time).
 ///
 /// Of its own, it is deterministic: the same seed and scenario give the same figures, to the byte, on every machine. Layers
 /// that read another clock than tokio's, or draw from another source of chance than `fastrand` or what they are handed,
@@ -21,12 +21,27 @@ use tokio::{runtime::Builder, task::JoinHandle};
 #[must_use = "a simulation does nothing until it is run"]
 pub struct Simulation {
     seed: u64,
+    lateness: Option<Lateness>,
 }
 
 impl Simulation {
     /// A simulation whose chances all come from `seed`.
     pub fn new(seed: u64) -> Self {
-        Self { seed }
+        Self {
+            seed,
+            lateness: None,
+        }
+    }
+
+    /// Lets the time be that of the system's clock, for layers that read another clock than tokio's: what takes a minute takes a
+    /// minute. `lateness` hears how late events were; what it says is part of the result, since a machine that has
+    /// other things to do plays another scenario than the one that was written.
+    ///
+    /// Arrivals, service times and faults are those of virtual time, to the nanosecond, however late each of them was: lateness
+    /// does not add up. What the layers do is no longer the same each time.
+    pub fn real_time(mut self, lateness: &Lateness) -> Self {
+        self.lateness = Some(lateness.clone());
+        self
     }
 
     /// Runs `scenario` on this thread, until it is done. Build the layers in it: they read the clock of the simulation.
@@ -35,11 +50,13 @@ impl Simulation {
     ///
     /// If the scenario panics, if it waits for something that will never happen, or within another tokio runtime.
     pub fn run<T>(self, scenario: impl AsyncFnOnce(Sim) -> T) -> T {
-        let engine = Engine::new();
+        let pace = self.lateness.map_or(Pace::Virtual, Pace::Real);
+        let is_virtual = matches!(pace, Pace::Virtual);
+        let engine = Engine::new(pace);
         let (steps, looks) = (engine.clone(), engine.clone());
         let runtime = Builder::new_current_thread()
             .enable_time()
-            .start_paused(true)
+            .start_paused(is_virtual)
             .event_interval(1 << 20)
             .on_thread_park(move || steps.step())
             .on_thread_unpark(move || looks.look())
@@ -77,9 +94,14 @@ struct Inner {
 }
 
 impl Sim {
-    /// Virtual time since the simulation began.
+    /// Time since the simulation began: the time for which what happens was planned.
     pub fn now(&self) -> Duration {
         Duration::from_nanos(self.0.engine.now())
+    }
+
+    /// The time since the simulation began by the clock that the layers read: [`now`](Self::now) in virtual time.
+    pub(crate) fn clock(&self) -> Duration {
+        Duration::from_nanos(self.0.engine.clock())
     }
 
     /// Waits for `duration`, to the nanosecond. (Tokio's timers, which the layers use, are rounded up to milliseconds, as they
