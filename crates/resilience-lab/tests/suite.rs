@@ -4,6 +4,7 @@ use resilience_lab::{
     report::Number,
     suite::{self, EXPECTED, Finding, SCENARIOS, Scenario, Stack, Terms},
 };
+use std::collections::BTreeSet;
 
 fn scenario(name: &str) -> &'static Scenario {
     suite::find(name).unwrap()
@@ -85,6 +86,54 @@ fn every_scenario_has_expected_figures_and_a_name_of_its_own() {
     assert!(suite::find("weather").unwrap_err().contains("overload"));
 }
 
+#[test]
+fn figures_of_real_time_are_neither_written_nor_checked() {
+    let all = figures(0.99, 1.0);
+    let expected = suite::expect(&all);
+    let mut live = all[0].clone();
+    live.real_time = true;
+    let played: Vec<_> = all.iter().cloned().chain([live]).collect();
+    assert_eq!(suite::expect(&played), expected);
+    let overload = [scenario("overload")];
+    assert_eq!(
+        suite::unexpected(&played, &expected, &overload).unwrap(),
+        [""; 0]
+    );
+    assert!(!EXPECTED.contains("real time"));
+}
+
+#[test]
+fn every_column_is_played_in_real_time_or_there_is_a_reason_why_not() {
+    for scenario in SCENARIOS {
+        let lines = EXPECTED.lines().map(|line| line.split('\t').collect());
+        let columns: BTreeSet<_> = lines
+            .filter(|line: &Vec<_>| line[0] == scenario.name)
+            .map(|line| line[2])
+            .collect();
+        let live = scenario.live;
+        let omitted = live.omits.iter().map(|(column, _)| column);
+        let mut said: Vec<_> = live.shows.iter().chain(omitted).copied().collect();
+        said.sort_unstable();
+        assert!(said.into_iter().eq(columns), "{}", scenario.name);
+        assert!(live.omits.iter().all(|(_, why)| why.ends_with('.')));
+    }
+}
+
+#[cfg(not(feature = "peers"))]
+#[test]
+fn peers_that_are_not_built_are_an_error_that_says_how_to_build_them() {
+    let terms = Terms {
+        seed: 42,
+        only: vec![scenario("comeback")],
+        peers: true,
+    };
+    let error = suite::run(&terms, &()).unwrap_err().to_string();
+    assert!(
+        error.ends_with("-p resilience-lab --features peers -- suite --peers"),
+        "{error}"
+    );
+}
+
 /// The committed figures are of another build, on another machine.
 #[test]
 fn the_same_seed_gives_the_committed_figures_to_the_digit() {
@@ -93,6 +142,7 @@ fn the_same_seed_gives_the_committed_figures_to_the_digit() {
         &Terms {
             seed: 42,
             only: only.clone(),
+            peers: false,
         },
         &(),
     )

@@ -41,6 +41,11 @@ pub(crate) struct Options {
     #[arg(long, value_name = "FILE")]
     expect: Option<PathBuf>,
 
+    /// Plays the layers of tower-resilience too: in real time, for some minutes, on a machine that has nothing else to do. Built with
+    /// the feature `peers`
+    #[arg(long)]
+    peers: bool,
+
     /// Writes the tables into FILE, in Markdown, between its markers
     #[arg(long, value_name = "FILE")]
     into: Option<PathBuf>,
@@ -51,19 +56,26 @@ const END: &str = "<!-- to here -->";
 
 impl Options {
     pub(crate) fn run(self) -> Result<bool, BoxError> {
-        // Opened first: a mistyped path shall not cost a run.
-        let (json, mut html) = (create(&self.json)?, create(&self.html)?);
         let terms = Terms {
             seed: self.seed,
             only: self.only,
+            peers: self.peers,
         };
+        terms.check()?;
+        // Opened first: a mistyped path shall not cost a run.
+        let (json, mut html) = (create(&self.json)?, create(&self.html)?);
         let bar = Bar::new();
         let mut outcome = suite::run(&terms, &bar)?;
         bar.0.finish_and_clear();
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let (os, arch) = (std::env::consts::OS, std::env::consts::ARCH);
+        let (feature, peers) = if self.peers {
+            (" --features peers", " --peers")
+        } else {
+            ("", "")
+        };
         let command = format!(
-            "cargo run --release -p resilience-lab -- suite --seed {}",
+            "cargo run --release -p resilience-lab{feature} -- suite{peers} --seed {}",
             self.seed
         );
         outcome.report = outcome

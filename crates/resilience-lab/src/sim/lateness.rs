@@ -16,12 +16,10 @@ pub struct Lateness(Arc<Mutex<Histogram<u64>>>);
 impl Lateness {
     /// Of no event yet.
     pub fn new() -> Self {
-        // A microsecond to an hour; what is later counts as an hour.
-        let histogram = Histogram::new_with_bounds(1_000, 3_600_000_000_000, 3);
-        Self(Arc::new(Mutex::new(histogram.expect("bounds that fit"))))
+        Self::default()
     }
 
-    pub(super) fn note(&self, late: Duration) {
+    pub(crate) fn note(&self, late: Duration) {
         lock(&self.0).saturating_record(nanos(late));
     }
 
@@ -38,7 +36,9 @@ impl Lateness {
 
 impl Default for Lateness {
     fn default() -> Self {
-        Self::new()
+        // A microsecond to an hour; what is later counts as an hour.
+        let histogram = Histogram::new_with_bounds(1_000, 3_600_000_000_000, 3);
+        Self(Arc::new(Mutex::new(histogram.expect("bounds that fit"))))
     }
 }
 

@@ -1,6 +1,6 @@
 //! 5: when the default breaker opens, and when it does not.
 
-use super::{Context, Finding, Stack};
+use super::{Context, Finding, Live, Outgoing, Row, Stack};
 use crate::{
     report::{Axis, Chart, Number},
     sim::{
@@ -82,31 +82,29 @@ pub(super) fn run(context: &Context<'_>) -> Result<Finding, BoxError> {
             .mark_y(0.1, "aim"),
         );
 
-    let at = |rate, share| context.each(0..SEEDS, |nth| until_open(seed + nth, rate, share));
-    let (slow, fast, some) = (at(100.0, 1.0)?, at(1_000.0, 1.0)?, at(100.0, 0.3)?);
-    let attempts = |opened: &[Opened]| {
-        let mut attempts: Vec<_> = opened.iter().map(|opened| opened.attempts).collect();
-        attempts.sort_unstable();
-        Number::new(float(attempts[attempts.len() / 2]), 0)
+    let at = |rate, share| {
+        context.each(0..SEEDS, |nth| {
+            until_open(Simulation::new(seed + nth), Stack::Presets, rate, share)
+        })
     };
-    let longest = some.iter().map(|opened| opened.seconds).fold(0.0, f64::max);
+    let (slow, fast, some) = (at(100.0, 1.0)?, at(1_000.0, 1.0)?, at(100.0, 0.3)?);
     Ok(finding
         .figure(
             presets,
             "attempts until open, all fail, 100/s",
-            attempts(&slow).at_most(10.0),
+            Number::new(attempts(&slow), 0).at_most(10.0),
             1.0,
         )
         .figure(
             presets,
             "attempts until open, all fail, 1,000/s",
-            attempts(&fast),
+            Number::new(attempts(&fast), 0),
             10.0,
         )
         .figure(
             presets,
             "until open, 30 % fail, 100/s",
-            Number::new(longest, 1).unit("s").at_most(5.0),
+            Number::new(longest(&some), 1).unit("s").at_most(5.0),
             1.0,
         )
         .chart(story(seed)?))
@@ -118,6 +116,44 @@ const TEXT: &str = "One breaker, as it is by default, for all of this. Of the st
     and 1,000 calls per second. Refused in bursts: half of the calls fail for 0.2 s every 10 s, at 100 to 1,000 calls per second; \
     10⁶ calls at each rate, 200,000 through the preset. Attempts until open: the median of 15 runs, after 20 s without errors; with \
     retries, a call is more than one attempt. Until open when 30 % fail: the longest of 15 runs.";
+
+pub(super) const LIVE: Live = Live {
+    play: live,
+    shows: &[
+        "attempts until open, all fail, 100/s",
+        "attempts until open, all fail, 1,000/s",
+        "until open, 30 % fail, 100/s",
+    ],
+    omits: &[
+        (
+            "openings at 1 % errors",
+            "100,000 calls at 12 per second take more than two hours.",
+        ),
+        (
+            "refused in bursts, at the worst rate",
+            "200,000 calls at 100 per second take more than half an hour.",
+        ),
+    ],
+    note: "",
+};
+
+fn live(context: &Context<'_>) -> Result<Vec<Row>, BoxError> {
+    let stack = Stack::TowerResilience;
+    let mut row = Row::new(stack.name());
+    let troubles = [(100.0, 1.0), (1_000.0, 1.0), (100.0, 0.3)];
+    let runs = troubles
+        .into_iter()
+        .flat_map(|trouble| (0..SEEDS).map(move |nth| (nth, trouble)));
+    let opened = context.each(runs, |(nth, (rate, share))| {
+        until_open(row.simulation(context.seed() + nth), stack, rate, share)
+    })?;
+    let mut opened = opened.chunks(opened.len() / troubles.len());
+    let mut next = || opened.next().unwrap_or_default();
+    row.figure("attempts until open, all fail, 100/s", attempts(next()));
+    row.figure("attempts until open, all fail, 1,000/s", attempts(next()));
+    row.figure("until open, 30 % fail, 100/s", longest(next()));
+    Ok(vec![row])
+}
 
 /// A default breaker without layers, and a dependency whose calls end at once.
 struct Alone {
@@ -182,7 +218,7 @@ fn by_preset(seed: u64, rate: f64, calls: u64, bursts: Option<f64>) -> Result<Al
         let layers = Stack::Presets.client(&sim, "client")?;
         let client = ClientConfig::new("client", Arrivals::poisson(rate));
         let client = client.start(&sim, layers.layer.layer(dependency.connect()))?;
-        let breaker = layers.breaker.ok_or("the preset has a breaker")?;
+        let breaker = layers.breaker.ok_or(NO_BREAKER)?;
         // A breaker that has opened stays so for longer than this.
         let mut openings = 0;
         let mut was = State::Closed;
@@ -217,15 +253,34 @@ struct Opened {
     seconds: f64,
 }
 
-/// When the breaker of the preset opens after a share of the calls has begun to fail, at `rate` calls per second.
-fn until_open(seed: u64, rate: f64, share: f64) -> Result<Opened, BoxError> {
-    Simulation::new(seed).run(async |sim| {
+/// The median.
+fn attempts(opened: &[Opened]) -> f64 {
+    let mut attempts: Vec<_> = opened.iter().map(|opened| opened.attempts).collect();
+    attempts.sort_unstable();
+    float(attempts[attempts.len() / 2])
+}
+
+fn longest(opened: &[Opened]) -> f64 {
+    opened
+        .iter()
+        .map(|opened| opened.seconds)
+        .fold(0.0, f64::max)
+}
+
+/// When the breaker of the stack opens after a share of the calls has begun to fail, at `rate` calls per second.
+fn until_open(
+    simulation: Simulation,
+    stack: Stack,
+    rate: f64,
+    share: f64,
+) -> Result<Opened, BoxError> {
+    simulation.run(async |sim| {
         let fault = Fault::new(QUIET, 4 * QUIET, fail(share));
         let dependency = dependency().fault(fault).start(&sim)?;
-        let breaker = called(&sim, rate, &dependency)?;
+        let layers = called(&sim, stack, rate, &dependency)?;
         sim.sleep(QUIET).await;
         let before = dependency.arrived();
-        while breaker.state() != State::Open {
+        while !layers.is_open().ok_or(NO_BREAKER)? {
             if sim.now() >= 4 * QUIET {
                 return Err("the breaker has not opened in a minute".into());
             }
@@ -238,12 +293,14 @@ fn until_open(seed: u64, rate: f64, share: f64) -> Result<Opened, BoxError> {
     })
 }
 
-/// Calls `dependency` through the preset, whose breaker it returns.
-fn called(sim: &Sim, rate: f64, dependency: &Server) -> Result<Breaker, BoxError> {
-    let layers = Stack::Presets.client(sim, "client")?;
+const NO_BREAKER: &str = "the stack has a breaker";
+
+/// Calls `dependency` through the layers of the stack, which it returns.
+fn called(sim: &Sim, stack: Stack, rate: f64, dependency: &Server) -> Result<Outgoing, BoxError> {
+    let layers = stack.client(sim, "client")?;
     let client = ClientConfig::new("client", Arrivals::poisson(rate));
     client.start(sim, layers.layer.layer(dependency.connect()))?;
-    Ok(layers.breaker.ok_or("the preset has a breaker")?)
+    Ok(layers)
 }
 
 /// The states of the preset's breaker in a minute with all of it.
@@ -261,7 +318,8 @@ fn story(seed: u64) -> Result<Chart, BoxError> {
             .fold(dependency(), |server, (from, until, share, _)| {
                 server.fault(Fault::new(seconds(*from), seconds(*until), fail(*share)))
             });
-        let breaker = called(&sim, 200.0, &dependency.start(&sim)?)?;
+        let layers = called(&sim, Stack::Presets, 200.0, &dependency.start(&sim)?)?;
+        let breaker = layers.breaker.ok_or(NO_BREAKER)?;
         sim.track("breaker", 10 * MILLI, move || match breaker.state() {
             State::Closed => 0.0,
             State::HalfOpen => 1.0,
@@ -314,6 +372,6 @@ mod tests {
 
     #[test]
     fn a_breaker_that_does_not_open_is_an_error() {
-        assert!(until_open(1, 100.0, 0.01).is_err());
+        assert!(until_open(Simulation::new(1), Stack::Presets, 100.0, 0.01).is_err());
     }
 }

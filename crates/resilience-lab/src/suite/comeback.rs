@@ -1,6 +1,6 @@
 //! 7: two hundred clients that are told to come back in two seconds.
 
-use super::{Context, Finding, Outgoing, Stack, calling, client, tap::Tap};
+use super::{Context, Finding, Live, Outgoing, Row, Stack, calling, client, tap::Tap};
 use crate::{
     report::{Axis, Chart, Number},
     sim::{
@@ -112,7 +112,9 @@ impl Client {
 pub(super) fn run(context: &Context<'_>) -> Result<Finding, BoxError> {
     let mut finding = Finding::new("Told to come back in two seconds").text(TEXT);
     for (callers, who) in Callers::ALL {
-        let seen = context.each(Client::ALL, |client| seen(context.seed(), callers, client))?;
+        let seen = context.each(Client::ALL, |client| {
+            seen(Simulation::new(context.seed()), callers, client)
+        })?;
         let mut chart = Chart::new(
             format!("Requests after \"retry after 2 s\": {who}"),
             Axis::new("time since the overload began", "s"),
@@ -140,6 +142,31 @@ pub(super) fn run(context: &Context<'_>) -> Result<Finding, BoxError> {
         finding = finding.chart(chart);
     }
     Ok(finding)
+}
+
+pub(super) const LIVE: Live = Live {
+    play: live,
+    shows: &[
+        "requests, users",
+        "peak, users",
+        "requests, programs",
+        "peak, programs",
+    ],
+    omits: &[],
+    note: "tower-resilience's retries know nothing of what a server advises.",
+};
+
+fn live(context: &Context<'_>) -> Result<Vec<Row>, BoxError> {
+    let stack = Stack::TowerResilience;
+    let mut row = Row::new(stack.name());
+    let seen = context.each(Callers::ALL, |(callers, _)| {
+        seen(row.simulation(context.seed()), callers, Client::Of(stack))
+    })?;
+    for ((_, who), seen) in Callers::ALL.into_iter().zip(seen) {
+        row.figure(format!("requests, {who}"), seen.requests);
+        row.figure(format!("peak, {who}"), seen.peak());
+    }
+    Ok(vec![row])
 }
 
 /// What the clients did.
@@ -200,8 +227,8 @@ fn bins(times: impl Iterator<Item = Duration>, from: Duration, count: usize) -> 
     bins
 }
 
-fn seen(seed: u64, callers: Callers, client: Client) -> Result<Seen, BoxError> {
-    Simulation::new(seed).run(async |sim| {
+fn seen(simulation: Simulation, callers: Callers, client: Client) -> Result<Seen, BoxError> {
+    simulation.run(async |sim| {
         let between = Distribution::exponential(BETWEEN).sampler()?;
         let mut taps = Vec::new();
         for _ in 0..CLIENTS {
@@ -291,8 +318,13 @@ mod tests {
 
     #[test]
     fn naive_retries_of_a_user_are_seen() {
-        let naive = seen(1, Callers::Users, Client::Of(Stack::Naive)).unwrap();
-        let nothing = seen(1, Callers::Users, Client::Of(Stack::Nothing)).unwrap();
+        let naive = seen(Simulation::new(1), Callers::Users, Client::Of(Stack::Naive)).unwrap();
+        let nothing = seen(
+            Simulation::new(1),
+            Callers::Users,
+            Client::Of(Stack::Nothing),
+        )
+        .unwrap();
         assert!(naive.requests > nothing.requests + 3.0);
     }
 }

@@ -50,7 +50,7 @@ impl<'a> Context<'a> {
         self.seed
     }
 
-    /// Runs a simulation for each item, on as many threads as there are cores. Results are in the order of the items, whatever
+    /// Runs a simulation for each item, on as many threads as there are cores; in real time, on some more. Results are in the order of the items, whatever
     /// order they were run in.
     pub fn each<I: Send, T: Send>(
         &self,
@@ -90,16 +90,18 @@ impl fmt::Debug for Context<'_> {
     }
 }
 
-/// As many simulations at a time as there are cores.
+/// So many simulations at a time.
 pub(super) struct Cores {
     free: Mutex<usize>,
     freed: Condvar,
 }
 
 impl Cores {
-    pub(super) fn new() -> Self {
+    /// `each` simulations at a time on each core.
+    pub(super) fn new(each: usize) -> Self {
+        let cores = thread::available_parallelism().map_or(1, NonZero::get);
         Self {
-            free: Mutex::new(thread::available_parallelism().map_or(1, NonZero::get)),
+            free: Mutex::new(each * cores),
             freed: Condvar::new(),
         }
     }

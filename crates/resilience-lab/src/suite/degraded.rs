@@ -1,9 +1,9 @@
 //! 10: a fallback, while the dependency is dead.
 
 use super::{
-    Context, Finding, Stack,
+    Context, Finding, Live, Row, Stack,
     base::{PATIENCE, PROCESSES, server},
-    client,
+    client, peer,
     stacks::heads,
 };
 use crate::{
@@ -60,6 +60,8 @@ enum Client {
     Mapped,
     /// The presets and their fallback.
     Fallback,
+    /// tower-resilience's layers and its fallback.
+    TowerResilience,
 }
 
 impl Client {
@@ -77,6 +79,7 @@ impl Client {
             Self::Of(stack) => stack.name(),
             Self::Mapped => "Tower's layers, and a function",
             Self::Fallback => "presets, with a fallback",
+            Self::TowerResilience => "tower-resilience, with a fallback",
         }
     }
 
@@ -85,6 +88,9 @@ impl Client {
         let stack = match self {
             Self::Of(stack) => stack,
             Self::Mapped => Stack::Tower,
+            Self::TowerResilience => {
+                return Ok(BoxCloneService::new(peer::client(true)?.layer.layer(inner)));
+            }
             Self::Fallback => {
                 let fallback = FallbackLayer::value("client", Response::default()).http();
                 let stack = ClientStack::http("client").config(client()?);
@@ -113,7 +119,8 @@ pub(super) fn run(context: &Context<'_>) -> Result<Finding, BoxError> {
         let runs = context.each(
             Client::ALL.map(|client| (client, &death)),
             |(client, death)| {
-                let runs = (0..RUNS).map(|nth| simulate(context.seed() + nth, client, death));
+                let runs = (0..RUNS)
+                    .map(|nth| simulate(Simulation::new(context.seed() + nth), client, death));
                 runs.collect::<Result<Vec<_>, _>>()
             },
         )?;
@@ -123,16 +130,14 @@ pub(super) fn run(context: &Context<'_>) -> Result<Finding, BoxError> {
             Axis::new("calls per second", "1/s").log(),
         );
         for (client, runs) in Client::ALL.into_iter().zip(runs) {
-            let least = runs.iter().map(Run::answered).fold(1.0, f64::min);
-            let mut answered = Number::new(100.0 * least, 2).unit("%");
+            let mut answered = Number::new(100.0 * least(&runs), 2).unit("%");
             if client == Client::Fallback {
                 answered = answered.at_least(99.9);
             }
             let name = format!("answered, {how}");
             finding = finding.figure(client.name(), &name, answered, 0.1);
             if matches!(client, Client::Mapped | Client::Fallback) {
-                let p99s = runs.iter().map(|run| run.figures.any_latency.p99);
-                let mut p99 = Number::new(1e3 * p99s.fold(0.0, f64::max), 1).unit("ms");
+                let mut p99 = Number::new(1e3 * slowest(&runs), 1).unit("ms");
                 if client == Client::Fallback {
                     p99 = p99.at_most(5.0).because(WHY_LATE);
                 }
@@ -147,6 +152,47 @@ pub(super) fn run(context: &Context<'_>) -> Result<Finding, BoxError> {
         finding = finding.chart(chart);
     }
     Ok(finding)
+}
+
+pub(super) const LIVE: Live = Live {
+    play: live,
+    shows: &[
+        "answered, no connection",
+        "p99, no connection",
+        "answered, 503",
+        "p99, 503",
+        "answered, hangs",
+        "p99, hangs",
+    ],
+    omits: &[],
+    note: "",
+};
+
+fn live(context: &Context<'_>) -> Result<Vec<Row>, BoxError> {
+    let client = Client::TowerResilience;
+    let mut row = Row::new(client.name());
+    let runs = DEATHS
+        .iter()
+        .flat_map(|(death, _)| (0..RUNS).map(move |nth| (nth, death)));
+    let runs = context.each(runs, |(nth, death)| {
+        simulate(row.simulation(context.seed() + nth), client, death)
+    })?;
+    for ((_, how), runs) in DEATHS.iter().zip(runs.chunks(runs.len() / DEATHS.len())) {
+        row.figure(format!("answered, {how}"), 100.0 * least(runs));
+        row.figure(format!("p99, {how}"), 1e3 * slowest(runs));
+    }
+    Ok(vec![row])
+}
+
+/// The smallest share of calls that were answered.
+fn least(runs: &[Run]) -> f64 {
+    runs.iter().map(Run::answered).fold(1.0, f64::min)
+}
+
+/// The longest p99, in seconds.
+fn slowest(runs: &[Run]) -> f64 {
+    let p99s = runs.iter().map(|run| run.figures.any_latency.p99);
+    p99s.fold(0.0, f64::max)
 }
 
 struct Run {
@@ -166,8 +212,8 @@ impl Run {
     }
 }
 
-fn simulate(seed: u64, client: Client, death: &Trouble) -> Result<Run, BoxError> {
-    Simulation::new(seed).run(async |sim| {
+fn simulate(simulation: Simulation, client: Client, death: &Trouble) -> Result<Run, BoxError> {
+    simulation.run(async |sim| {
         let fault = Fault::new(BEGIN, END, death.clone());
         let dependency = server("dependency").fault(fault).start(&sim)?;
         let processes = (0..PROCESSES).map(|_| client.around(&sim, dependency.connect()));
@@ -200,7 +246,7 @@ mod tests {
     #[test]
     fn without_a_fallback_nothing_is_answered() {
         for (death, _) in &DEATHS {
-            let run = simulate(1, Client::Of(Stack::Presets), death).unwrap();
+            let run = simulate(Simulation::new(1), Client::Of(Stack::Presets), death).unwrap();
             // What was under way when it died.
             assert!(run.answered() < 0.001, "{death:?}: {}", run.answered());
         }
@@ -208,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_function_around_what_hangs_answers_late() {
-        let run = simulate(1, Client::Mapped, &DEATHS[2].0).unwrap();
+        let run = simulate(Simulation::new(1), Client::Mapped, &DEATHS[2].0).unwrap();
         assert!(run.figures.any_latency.p99 > 0.1, "{:?}", run.figures);
     }
 }

@@ -12,15 +12,21 @@ const HEAD: &str = "\
 # scenario\tstack\tfigure\tvalue\tmargin
 ";
 
-/// The figures as a file of expected ones: a line for each, with tabs.
+/// Those that are the same each time.
+fn repeatable(figures: &[Figure]) -> impl Iterator<Item = &Figure> {
+    figures.iter().filter(|figure| !figure.real_time)
+}
+
+/// The figures as a file of expected ones: a line for each, with tabs. None of real time.
 pub fn expect(figures: &[Figure]) -> String {
-    figures.iter().fold(HEAD.to_owned(), |mut text, figure| {
+    repeatable(figures).fold(HEAD.to_owned(), |mut text, figure| {
         let Figure {
             scenario,
             stack,
             name,
             number,
             margin,
+            real_time: _,
         } = figure;
         let _ = writeln!(
             text,
@@ -31,7 +37,8 @@ pub fn expect(figures: &[Figure]) -> String {
     })
 }
 
-/// What is not as `expected`, which [`expect`] has made, each as a sentence that names the figure. Of the scenarios in `run` alone.
+/// What is not as `expected`, which [`expect`] has made, each as a sentence that names the figure. Of the scenarios in `run` alone;
+/// figures of real time are never expected, nor unexpected.
 pub fn unexpected(
     figures: &[Figure],
     expected: &str,
@@ -46,7 +53,7 @@ pub fn unexpected(
         name,
         number,
         ..
-    } in figures
+    } in repeatable(figures)
     {
         let at = format!("{scenario}, {stack}, {name}");
         let Some((value, margin)) =

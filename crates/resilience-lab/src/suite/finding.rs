@@ -1,5 +1,6 @@
 //! What a scenario found.
 
+use super::live::Row;
 use crate::report::{Cell, Chart, Number, Section, Table};
 use serde::{Deserialize, Serialize};
 
@@ -26,6 +27,9 @@ pub struct Figure {
     pub number: Number,
     /// How far it may move before a check fails: what chance can do to it.
     pub margin: f64,
+    /// Whether it was measured in real time: it is not the same each time, and no check expects it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub real_time: bool,
 }
 
 impl Finding {
@@ -47,6 +51,42 @@ impl Finding {
     ///
     /// `margin` is how far the figure may move before a check fails: what another seed would do to it.
     pub fn figure(mut self, stack: &str, name: &str, number: Number, margin: f64) -> Self {
+        self.cell(stack, name, number.clone().into());
+        self.figures.push(Figure {
+            scenario: String::new(),
+            stack: stack.to_owned(),
+            name: name.to_owned(),
+            number,
+            margin,
+            real_time: false,
+        });
+        self
+    }
+
+    /// Adds a row that was played in real time: its figures, or that it was late.
+    ///
+    /// They are written as the others of their columns.
+    pub(super) fn live(mut self, row: &Row) -> Result<Self, String> {
+        for (column, value) in &row.figures {
+            let mut others = self.figures.iter();
+            let other = others.find(|figure| figure.name == *column);
+            let other = other.ok_or_else(|| format!("no column {column}"))?;
+            let mut number = Number::new(*value, other.number.precision);
+            number.unit.clone_from(&other.number.unit);
+            if !row.is_on_time() {
+                self.cell(&row.name, column, "late".into());
+                continue;
+            }
+            self = self.figure(&row.name, column, number, 0.0);
+            if let Some(figure) = self.figures.last_mut() {
+                figure.real_time = true;
+            }
+        }
+        Ok(self)
+    }
+
+    /// Fills a cell, in a row and a column that are made where they are new.
+    fn cell(&mut self, stack: &str, name: &str, cell: Cell) {
         let table = self.section.table.get_or_insert_default();
         if table.columns.is_empty() {
             table.columns.push(String::new());
@@ -63,15 +103,7 @@ impl Finding {
         if row.len() <= column {
             row.resize(column + 1, Cell::EMPTY);
         }
-        row[column] = number.clone().into();
-        self.figures.push(Figure {
-            scenario: String::new(),
-            stack: stack.to_owned(),
-            name: name.to_owned(),
-            number,
-            margin,
-        });
-        self
+        row[column] = cell;
     }
 
     /// Adds a chart.

@@ -1,7 +1,7 @@
 //! 9: a dependency that comes and goes.
 
 use super::{
-    Context, Finding, Stack,
+    Context, Finding, Live, Row, Stack,
     base::{PROCESSES, System, server},
 };
 use crate::{
@@ -31,7 +31,9 @@ const TEXT: &str = "From 10 s on, the server answers 503 at once for a second, a
 pub(super) fn run(context: &Context<'_>) -> Result<Finding, BoxError> {
     let seed = context.seed();
     let mut finding = Finding::new("A dependency that flaps").text(TEXT);
-    let runs = context.each(Stack::ALL, |stack| simulate(seed, stack, HALF))?;
+    let runs = context.each(Stack::ALL, |stack| {
+        simulate(Simulation::new(seed), stack, HALF)
+    })?;
     for (stack, run) in Stack::ALL.into_iter().zip(&runs) {
         let (mut goodput, mut row) = (
             Number::new(run.goodput(), 3),
@@ -52,7 +54,11 @@ pub(super) fn run(context: &Context<'_>) -> Result<Finding, BoxError> {
             );
     }
     let halves = context.each(HALVES, |half| {
-        let run = simulate(seed, Stack::Presets, Duration::from_secs_f64(half))?;
+        let run = simulate(
+            Simulation::new(seed),
+            Stack::Presets,
+            Duration::from_secs_f64(half),
+        )?;
         Ok((half, run.goodput()))
     })?;
     let presets = runs.into_iter().next_back().map(|run| run.series);
@@ -79,6 +85,30 @@ pub(super) fn run(context: &Context<'_>) -> Result<Finding, BoxError> {
             .mark_y(0.8, "aim"),
         )
         .chart(states))
+}
+
+pub(super) const LIVE: Live = Live {
+    play: live,
+    shows: &[
+        "goodput over possible",
+        "in step, ups in a row",
+        "load while down",
+    ],
+    omits: &[],
+    note: "",
+};
+
+fn live(context: &Context<'_>) -> Result<Vec<Row>, BoxError> {
+    let mut rows = Row::both();
+    let runs = context.each(&rows, |(stack, row)| {
+        simulate(row.simulation(context.seed()), *stack, HALF)
+    })?;
+    for ((_, row), run) in rows.iter_mut().zip(runs) {
+        row.figure("goodput over possible", run.goodput());
+        row.figure("in step, ups in a row", float(run.in_step() as u64));
+        row.figure("load while down", run.load);
+    }
+    Ok(rows.map(|(_, row)| row).into())
 }
 
 /// What became of the calls.
@@ -108,8 +138,8 @@ impl Run {
     }
 }
 
-fn simulate(seed: u64, stack: Stack, half: Duration) -> Result<Run, BoxError> {
-    Simulation::new(seed).run(async |sim| {
+fn simulate(simulation: Simulation, stack: Stack, half: Duration) -> Result<Run, BoxError> {
+    simulation.run(async |sim| {
         let down = Trouble::Fail {
             status: 503,
             share: 1.0,
@@ -188,7 +218,7 @@ mod tests {
 
     #[test]
     fn without_layers_all_that_is_possible_is_done_and_all_the_load_comes() {
-        let run = simulate(1, Stack::Nothing, HALF / 4).unwrap();
+        let run = simulate(Simulation::new(1), Stack::Nothing, HALF / 4).unwrap();
         assert!(run.goodput() > 0.9, "{}", run.goodput());
         assert!((run.load - 1.0).abs() < 1e-9, "{}", run.load);
         assert_eq!(run.in_step(), 0);

@@ -1,6 +1,6 @@
 //! 6: a limit on the rate, under clients that aim at the boundaries of windows.
 
-use super::{Context, Finding, server as preset, tap::Tap};
+use super::{Context, Finding, Live, Row, Stack, peer, server as preset, tap::Tap};
 use crate::{
     report::{Axis, Chart, Number},
     sim::{
@@ -17,7 +17,7 @@ use resilience_stack::{
     server::ServerStack,
 };
 use std::{collections::VecDeque, sync::Arc, time::Duration};
-use tower::{Layer, ServiceBuilder, ServiceExt};
+use tower::{Layer, ServiceBuilder, ServiceExt, util::BoxCloneService};
 
 /// So many calls in any [`WINDOW`].
 const LIMIT: u32 = 100;
@@ -42,6 +42,7 @@ enum Limiter {
     Spaced,
     Log,
     Sliding,
+    TowerResilience,
 }
 
 impl Limiter {
@@ -62,6 +63,7 @@ impl Limiter {
             Self::Spaced => "preset, RateLimit, burst 1",
             Self::Log => "preset, a list of all calls",
             Self::Sliding => "preset, SlidingRateLimit",
+            Self::TowerResilience => Stack::TowerResilience.name(),
         }
     }
 }
@@ -95,11 +97,15 @@ pub(super) fn run(context: &Context<'_>) -> Result<Finding, BoxError> {
     let mut finding = Finding::new("The rate limit, at the boundaries of windows").text(TEXT);
     let runs = Limiter::ALL.map(|limiter| (limiter, Demand::Bursts));
     let bursts = context.each(runs, |(limiter, demand)| {
-        admitted(context.seed(), limiter, demand, ROUNDS * ROUND)
+        admitted(
+            Simulation::new(context.seed()),
+            limiter,
+            demand,
+            ROUNDS * ROUND,
+        )
     })?;
     for (limiter, times) in Limiter::ALL.into_iter().zip(&bursts) {
-        let most = float(most_in_any(times, WINDOW) as u64) / f64::from(LIMIT);
-        let mut most = Number::new(most, 2);
+        let mut most = Number::new(over_limit(times), 2);
         if limiter == Limiter::Sliding {
             most = most.at_most(1.0);
         }
@@ -107,7 +113,7 @@ pub(super) fn run(context: &Context<'_>) -> Result<Finding, BoxError> {
     }
     for (demand, name) in USES {
         let used = context.each(Limiter::ALL, |limiter| {
-            let times = admitted(context.seed(), limiter, demand, UNTIL)?;
+            let times = admitted(Simulation::new(context.seed()), limiter, demand, UNTIL)?;
             Ok(use_of_limit(&times))
         })?;
         for (limiter, used) in Limiter::ALL.into_iter().zip(used) {
@@ -134,14 +140,50 @@ pub(super) fn run(context: &Context<'_>) -> Result<Finding, BoxError> {
     Ok(finding.chart(chart.mark_y(f64::from(LIMIT), "limit")))
 }
 
+pub(super) const LIVE: Live = Live {
+    play: live,
+    shows: &[
+        "over limit, at most",
+        "used, when the limit is called for evenly",
+        "used, at 10 × the limit",
+        "used, at 2 × the limit",
+    ],
+    omits: &[],
+    note: "tower-resilience's limit is its sliding log, which refuses at once. In real time, calls are counted when they have passed, \
+        some microseconds after the limiter read the clock.",
+};
+
+fn live(context: &Context<'_>) -> Result<Vec<Row>, BoxError> {
+    let limiters = [Limiter::TowerResilience, Limiter::Sliding];
+    let mut rows = limiters.map(|limiter| (limiter, Row::new(limiter.name())));
+    let demands = || {
+        let bursts = (Demand::Bursts, ROUNDS * ROUND);
+        let uses = USES.map(|(demand, _)| (demand, UNTIL));
+        [bursts].into_iter().chain(uses)
+    };
+    let pairs = rows
+        .iter()
+        .flat_map(|row| demands().map(move |demand| (row, demand)));
+    let runs = context.each(pairs, |((limiter, row), (demand, time))| {
+        admitted(row.simulation(context.seed()), *limiter, demand, time)
+    })?;
+    for ((_, row), runs) in rows.iter_mut().zip(runs.chunks(demands().count())) {
+        row.figure("over limit, at most", over_limit(&runs[0]));
+        for ((_, name), times) in USES.iter().zip(&runs[1..]) {
+            row.figure(*name, use_of_limit(times));
+        }
+    }
+    Ok(rows.map(|(_, row)| row).into())
+}
+
 /// When calls got past the limiter.
 fn admitted(
-    seed: u64,
+    simulation: Simulation,
     limiter: Limiter,
     demand: Demand,
     time: Duration,
 ) -> Result<Vec<Duration>, BoxError> {
-    Simulation::new(seed).run(async |sim| {
+    simulation.run(async |sim| {
         let tap = Tap::new(&sim);
         let server = server(&sim, limiter, &tap)?;
         let limit = f64::from(LIMIT) / WINDOW.as_secs_f64();
@@ -194,6 +236,12 @@ fn server(sim: &Sim, limiter: Limiter, tap: &Tap) -> Result<Connection, BoxError
             let limit = SlidingRateLimit::builder("api").quota(quota).build()?;
             let stack = preset.rate_limit(limit).build()?;
             config.start_with(sim, answer(), |workers| stack.layer(tap.layer(workers)))
+        }
+        Limiter::TowerResilience => {
+            let limit = peer::rate_limit(LIMIT, WINDOW)?;
+            config.start_with(sim, answer(), |workers| {
+                limit.layer(BoxCloneService::new(tap.layer(workers)))
+            })
         }
     };
     Ok(server?.connect())
@@ -260,6 +308,11 @@ fn most_in_any(times: &[Duration], window: Duration) -> usize {
     in_the_last(times, window).max().unwrap_or(0)
 }
 
+/// The most in any window, over the limit.
+fn over_limit(times: &[Duration]) -> f64 {
+    float(most_in_any(times, WINDOW) as u64) / f64::from(LIMIT)
+}
+
 /// What of the limit `times` are, from [`FROM`] to [`UNTIL`].
 fn use_of_limit(times: &[Duration]) -> f64 {
     let within = times.iter().filter(|time| (FROM..UNTIL).contains(time));
@@ -307,7 +360,7 @@ mod tests {
     #[test]
     fn the_clients_find_what_a_limiter_lets_through() {
         let most = |limiter| {
-            let times = admitted(1, limiter, Demand::Bursts, 2 * ROUND).unwrap();
+            let times = admitted(Simulation::new(1), limiter, Demand::Bursts, 2 * ROUND).unwrap();
             most_in_any(&times, WINDOW)
         };
         assert!(most(Limiter::Nothing) > 1_000);

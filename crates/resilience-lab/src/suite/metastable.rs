@@ -1,7 +1,7 @@
 //! 3: a trouble that is over, and a system that does not know it.
 
 use super::{
-    Context, Finding, Stack,
+    Context, Finding, Live, Row, Stack,
     base::{CAPACITY, GOODPUT, LOAD, OFFERED, System, back_after, points, server, share},
 };
 use crate::{
@@ -28,7 +28,7 @@ pub(super) fn run(context: &Context<'_>) -> Result<Finding, BoxError> {
         .into_iter()
         .flat_map(|stack| (0..RUNS).map(move |run| (stack, run)));
     let runs = context.each(pairs, |(stack, run)| {
-        simulate(context.seed().wrapping_add(run), stack)
+        simulate(Simulation::new(context.seed().wrapping_add(run)), stack)
     })?;
     let time = || Axis::new("time", "s").min(0.0).max(20.0);
     let mut goodput = Chart::new(
@@ -76,15 +76,40 @@ pub(super) fn run(context: &Context<'_>) -> Result<Finding, BoxError> {
     Ok(finding.chart(slow(goodput)).chart(slow(load)))
 }
 
+pub(super) const LIVE: Live = Live {
+    play: live,
+    shows: &["back at 95 % after", "answered 15 s later"],
+    omits: &[(
+        "over that with nothing",
+        "it would be a time in real time over one in virtual time.",
+    )],
+    note: "",
+};
+
+fn live(context: &Context<'_>) -> Result<Vec<Row>, BoxError> {
+    let stack = Stack::TowerResilience;
+    let mut row = Row::new(stack.name());
+    let runs = context.each(0..RUNS, |run| {
+        simulate(row.simulation(context.seed().wrapping_add(run)), stack)
+    })?;
+    let answered = answered(&runs);
+    row.figure("back at 95 % after", back_after(&answered, OVER));
+    row.figure(
+        "answered 15 s later",
+        answered.mean(LATE, END).unwrap_or(f64::NAN),
+    );
+    Ok(vec![row])
+}
+
 type Runs<'a> = &'a [Vec<Series>];
 
 fn per_stack(runs: &[Vec<Series>]) -> Vec<Runs<'_>> {
     runs.chunks(runs.len() / Stack::ALL.len()).collect()
 }
 
-fn simulate(seed: u64, stack: Stack) -> Result<Vec<Series>, BoxError> {
+fn simulate(simulation: Simulation, stack: Stack) -> Result<Vec<Series>, BoxError> {
     let server = server("server").fault(Fault::new(SLOW, OVER, Trouble::Slow { factor: 3.0 }));
-    Simulation::new(seed).run(async |sim| {
+    simulation.run(async |sim| {
         let system = System::start(&sim, stack, &server, RATE)?;
         system.track(&sim, STEP);
         sim.sleep_until(END).await;

@@ -1,7 +1,7 @@
 //! 2: a dependency that is down for half a minute.
 
 use super::{
-    Context, Finding, Stack,
+    Context, Finding, Live, Row, Stack,
     base::{CAPACITY, GOODPUT, LOAD, OFFERED, System, back_after, points, server, share},
 };
 use crate::{
@@ -35,14 +35,29 @@ struct Outage {
     series: Vec<Series>,
 }
 
+impl Outage {
+    /// The share of the calls that are answered, over time.
+    fn answered(&self) -> Series {
+        let [made, answered] = [OFFERED, GOODPUT].map(|name| points(&self.series, name));
+        share(&made, &answered, 5)
+    }
+
+    /// Seconds after it until that is 95 %.
+    fn back(&self) -> f64 {
+        back_after(&self.answered(), UP)
+    }
+}
+
 pub(super) fn run(context: &Context<'_>) -> Result<Finding, BoxError> {
     let seed = context.seed();
-    let failing = context.each(STACKS, |stack| outage(seed, stack, fail(1.0)))?;
-    let hanging = context.each(STACKS, |stack| {
-        outage(seed, stack, Trouble::Hang { share: 1.0 })
+    let failing = context.each(STACKS, |stack| {
+        outage(Simulation::new(seed), stack, fail(1.0))
     })?;
-    let tiers = context.each(STACKS, |stack| tiers(seed, stack))?;
-    let faults = context.each(STACKS, |stack| random_faults(seed, stack))?;
+    let hanging = context.each(STACKS, |stack| {
+        outage(Simulation::new(seed), stack, Trouble::Hang { share: 1.0 })
+    })?;
+    let tiers = context.each(STACKS, |stack| tiers(Simulation::new(seed), stack))?;
+    let faults = context.each(STACKS, |stack| random_faults(Simulation::new(seed), stack))?;
     let mut load = chart(
         "Load on a server that fails",
         Axis::new("attempts", "per second"),
@@ -82,17 +97,43 @@ pub(super) fn run(context: &Context<'_>) -> Result<Finding, BoxError> {
                 0.1,
             )
             .figure(stack.name(), "success at 1 % faults", success, 0.005);
-        let [made, came, answered] =
-            [OFFERED, LOAD, GOODPUT].map(|name| points(&failing[index].series, name));
-        load = load.line(stack.name(), came);
-        let answered = share(&made, &answered, 5);
-        let back = Number::new(back_after(&answered, UP), 1).unit("s");
+        load = load.line(stack.name(), points(&failing[index].series, LOAD));
+        let back = Number::new(failing[index].back(), 1).unit("s");
         finding = finding.figure(stack.name(), "back at 95 % after", back, 1.5);
-        goodput = goodput.line(stack.name(), answered.points);
+        goodput = goodput.line(stack.name(), failing[index].answered().points);
     }
     Ok(finding
         .chart(load.mark_y(RATE, "each call once"))
         .chart(goodput))
+}
+
+pub(super) const LIVE: Live = Live {
+    play: live,
+    shows: &[
+        "load, failing",
+        "load, hanging",
+        "load through three tiers",
+        "success at 1 % faults",
+        "back at 95 % after",
+    ],
+    omits: &[],
+    note: "",
+};
+
+fn live(context: &Context<'_>) -> Result<Vec<Row>, BoxError> {
+    let stack = Stack::TowerResilience;
+    let mut row = Row::new(stack.name());
+    let simulation = || row.simulation(context.seed());
+    let shares: [fn(Simulation, Stack) -> _; 2] = [random_faults, tiers];
+    let shares = context.each(shares, |share| share(simulation(), stack))?;
+    let troubles = [fail(1.0), Trouble::Hang { share: 1.0 }];
+    let outages = context.each(troubles, |trouble| outage(simulation(), stack, trouble))?;
+    row.figure("load, failing", outages[0].amplification);
+    row.figure("load, hanging", outages[1].amplification);
+    row.figure("load through three tiers", shares[1]);
+    row.figure("success at 1 % faults", 100.0 * shares[0]);
+    row.figure("back at 95 % after", outages[0].back());
+    Ok(vec![row])
 }
 
 fn chart(title: &str, y: Axis) -> Chart {
@@ -106,9 +147,9 @@ fn fail(share: f64) -> Trouble {
 }
 
 /// Calls that arrive at the dependency for each call that is made, from one second after it went down until it is back.
-fn outage(seed: u64, stack: Stack, trouble: Trouble) -> Result<Outage, BoxError> {
+fn outage(simulation: Simulation, stack: Stack, trouble: Trouble) -> Result<Outage, BoxError> {
     let server = server("server").fault(Fault::new(DOWN, UP, trouble));
-    Simulation::new(seed).run(async |sim| {
+    simulation.run(async |sim| {
         let system = System::start(&sim, stack, &server, RATE)?;
         system.track(&sim, SECOND / 10);
         let amplification = amplification(&sim, &system, &system.server).await;
@@ -128,8 +169,8 @@ async fn amplification(sim: &Sim, system: &System, last: &Server) -> f64 {
 }
 
 /// As [`outage`], of the last of three servers that call one another, each with the layers of the stack.
-fn tiers(seed: u64, stack: Stack) -> Result<f64, BoxError> {
-    Simulation::new(seed).run(async |sim| {
+fn tiers(simulation: Simulation, stack: Stack) -> Result<f64, BoxError> {
+    simulation.run(async |sim| {
         let start = |config: &ServerConfig, handler| -> Result<Server, BoxError> {
             let layers = stack.server(&sim, &config.name)?;
             Ok(config.start_with(&sim, handler, |workers| layers.layer(workers))?)
@@ -150,9 +191,9 @@ fn tiers(seed: u64, stack: Stack) -> Result<f64, BoxError> {
 }
 
 /// The share of calls that succeed while one of a hundred attempts fails.
-fn random_faults(seed: u64, stack: Stack) -> Result<f64, BoxError> {
+fn random_faults(simulation: Simulation, stack: Stack) -> Result<f64, BoxError> {
     let server = server("server").fault(Fault::new(Duration::ZERO, 2 * FAULTS, fail(0.01)));
-    Simulation::new(seed).run(async |sim| {
+    simulation.run(async |sim| {
         let system = System::start(&sim, stack, &server, RATE)?;
         sim.sleep(FAULTS).await;
         Ok(system.share(|figures| figures.answered))

@@ -1,7 +1,7 @@
 //! 1: more calls than the server can do.
 
 use super::{
-    Context, Finding, Stack,
+    Context, Finding, Live, Row, Stack,
     base::{CAPACITY, System, WORKERS, server},
     stacks,
 };
@@ -43,10 +43,7 @@ pub(super) fn run(context: &Context<'_>) -> Result<Finding, BoxError> {
             .flat_map(|stack| LOADS.map(|load| (stack, load)))
     };
     let runs = context.each(pairs(), |(stack, load)| {
-        Simulation::new(context.seed()).run(async |sim| {
-            let system = System::start(&sim, stack, &server("server"), load * CAPACITY)?;
-            measure(&sim, &system, CAPACITY).await
-        })
+        simulate(Simulation::new(context.seed()), stack, load)
     })?;
     let loads = Axis::new("load, over what the server can do", "");
     let share = || {
@@ -84,6 +81,41 @@ fn goodput(finding: Finding, row: &str, load: f64, run: &Run, aims: bool) -> Fin
         _ => number,
     };
     finding.figure(row, &format!("goodput at {load} C"), number, 0.02)
+}
+
+pub(super) const LIVE: Live = Live {
+    play: live,
+    shows: &[
+        "goodput at 0.7 C",
+        "refused at 0.7 C",
+        "goodput at 1.5 C",
+        "goodput at 3 C",
+        "goodput at 10 C",
+    ],
+    omits: &[],
+    note: "",
+};
+
+fn live(context: &Context<'_>) -> Result<Vec<Row>, BoxError> {
+    let mut rows = Row::both();
+    let pairs = rows.iter().flat_map(|row| TABLE.map(|load| (row, load)));
+    let runs = context.each(pairs, |((stack, row), load)| {
+        simulate(row.simulation(context.seed()), *stack, load)
+    })?;
+    for ((_, row), runs) in rows.iter_mut().zip(runs.chunks(TABLE.len())) {
+        for (load, run) in TABLE.into_iter().zip(runs) {
+            row.figure(format!("goodput at {load} C"), run.goodput);
+        }
+        row.figure("refused at 0.7 C", 100.0 * runs[0].refused);
+    }
+    Ok(rows.map(|(_, row)| row).into())
+}
+
+fn simulate(simulation: Simulation, stack: Stack, load: f64) -> Result<Run, BoxError> {
+    simulation.run(async |sim| {
+        let system = System::start(&sim, stack, &server("server"), load * CAPACITY)?;
+        measure(&sim, &system, CAPACITY).await
+    })
 }
 
 /// The same configuration, at a server that can do less.

@@ -1,6 +1,6 @@
 //! 8: a dependency that is slow, and no error.
 
-use super::{Context, Finding, Stack, base::PATIENCE, calling, client, tap::Tap};
+use super::{Context, Finding, Live, Row, Stack, base::PATIENCE, calling, client, tap::Tap};
 use crate::{
     report::{Axis, Chart, Number},
     sim::{
@@ -94,10 +94,12 @@ pub(super) fn run(context: &Context<'_>) -> Result<Finding, BoxError> {
     )
     .span(BEGIN.as_secs_f64(), END.as_secs_f64(), "slow")
     .mark_y(BULKHEAD, "bulkhead");
-    let runs = context.each(Client::ALL, |client| simulate(context.seed(), client))?;
+    let runs = context.each(Client::ALL, |client| {
+        simulate(Simulation::new(context.seed()), client)
+    })?;
     for (client, run) in Client::ALL.into_iter().zip(runs) {
         let mut most = Number::new(float(run.most), 0);
-        let mut p99 = Number::new(run.during.latency.p99 / run.before.latency.p99, 2);
+        let mut p99 = Number::new(run.slower(), 2);
         if matches!(
             client,
             Client::Of(Stack::Presets) | Client::Default | Client::Once
@@ -120,6 +122,31 @@ pub(super) fn run(context: &Context<'_>) -> Result<Finding, BoxError> {
     Ok(finding.chart(chart))
 }
 
+pub(super) const LIVE: Live = Live {
+    play: live,
+    shows: &[
+        "in flight, at most",
+        "others, p99 over normal",
+        "others, answered",
+    ],
+    omits: &[],
+    note: "",
+};
+
+fn live(context: &Context<'_>) -> Result<Vec<Row>, BoxError> {
+    let stack = Stack::TowerResilience;
+    let mut row = Row::new(stack.name());
+    let runs = context.each([Client::Of(stack)], |client| {
+        simulate(row.simulation(context.seed()), client)
+    })?;
+    for run in runs {
+        row.figure("in flight, at most", float(run.most));
+        row.figure("others, p99 over normal", run.slower());
+        row.figure("others, answered", 100.0 * run.during.success);
+    }
+    Ok(vec![row])
+}
+
 struct Run {
     /// Attempts in flight.
     most: u64,
@@ -129,8 +156,15 @@ struct Run {
     series: Vec<Series>,
 }
 
-fn simulate(seed: u64, client: Client) -> Result<Run, BoxError> {
-    Simulation::new(seed).run(async |sim| {
+impl Run {
+    /// The p99 of the other route, over what it was.
+    fn slower(&self) -> f64 {
+        self.during.latency.p99 / self.before.latency.p99
+    }
+}
+
+fn simulate(simulation: Simulation, client: Client) -> Result<Run, BoxError> {
+    simulation.run(async |sim| {
         let tap = Tap::new(&sim);
         let dependency = dependency(&sim, &tap)?;
         let reviews = AllOf::new().call(client.around(&sim, dependency.connect())?);
@@ -187,7 +221,7 @@ mod tests {
 
     #[test]
     fn without_a_timeout_all_threads_wait_and_nobody_is_answered() {
-        let run = simulate(1, Client::Bare).unwrap();
+        let run = simulate(Simulation::new(1), Client::Bare).unwrap();
         assert_eq!(run.most, WORKERS);
         assert!(run.during.success < 0.1, "{:?}", run.during);
         assert!(run.before.success > 0.999, "{:?}", run.before);

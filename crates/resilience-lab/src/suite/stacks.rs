@@ -1,13 +1,16 @@
 //! The stacks that are compared, each configured once for all scenarios.
 
-use super::base::{ATTEMPT, PATIENCE, RETRIES};
+use super::{
+    base::{ATTEMPT, PATIENCE, RETRIES},
+    peer,
+};
 use crate::sim::{Connection, NaiveRetry, Request, Response, Sim, Stream, Workers};
 use resilience_core::{
     BoxError,
     sync::{Mutex, lock},
 };
 use resilience_stack::{
-    breaker::Breaker,
+    breaker::{Breaker, State},
     bulkhead::Bulkhead,
     client::ClientStack,
     config::{ClientConfig, ServerConfig},
@@ -39,6 +42,9 @@ pub enum Stack {
     Presets,
     /// The same without the breakers: what the others do alone. Not one of [`ALL`](Self::ALL).
     NoBreaker,
+    /// The layers of tower-resilience, as near to the presets as they go: in real time alone, and with the feature `peers`. Not one
+    /// of [`ALL`](Self::ALL).
+    TowerResilience,
 }
 
 /// The layers around the clients of one process.
@@ -49,16 +55,29 @@ pub struct Outgoing {
     pub breaker: Option<Breaker>,
     /// The bulkhead among them.
     pub bulkhead: Option<Bulkhead>,
+    /// Whether a breaker of another family is open.
+    pub(super) open: Option<Arc<dyn Fn() -> bool + Send + Sync>>,
+}
+
+impl Outgoing {
+    /// Whether the breaker among them is open, whoever made it; `None` if there is none.
+    pub fn is_open(&self) -> Option<bool> {
+        let ours = self
+            .breaker
+            .as_ref()
+            .map(|breaker| breaker.state() == State::Open);
+        ours.or_else(|| self.open.as_ref().map(|open| open()))
+    }
 }
 
 /// The layers around a server's workers.
 pub type Incoming = BoxCloneServiceLayer<Workers, Request, Response, BoxError>;
 
 /// How many calls a server lets in at once: three times what it works on.
-const SERVER_LIMIT: usize = 30;
+pub(super) const SERVER_LIMIT: usize = 30;
 
 /// How many calls a client has in flight at most: the preset's default.
-const CLIENT_LIMIT: usize = 100;
+pub(super) const CLIENT_LIMIT: usize = 100;
 
 /// The file of the presets' configurations: one for all scenarios.
 pub const PRESETS: &str = include_str!("presets.toml");
@@ -85,6 +104,7 @@ impl Stack {
             Self::Tower => "Tower's layers",
             Self::Presets => "presets",
             Self::NoBreaker => "presets, no breaker",
+            Self::TowerResilience => "tower-resilience",
         }
     }
 
@@ -112,11 +132,13 @@ impl Stack {
                 config.breaker = None;
                 return calling(sim, name, config);
             }
+            Self::TowerResilience => return peer::client(false),
         };
         Ok(Outgoing {
             layer,
             breaker: None,
             bulkhead: None,
+            open: None,
         })
     }
 
@@ -131,6 +153,7 @@ impl Stack {
                     .timeout(ATTEMPT),
             ),
             Self::Presets | Self::NoBreaker => return serving(sim, name, server()?),
+            Self::TowerResilience => return peer::server(SERVER_LIMIT, ATTEMPT),
         })
     }
 }
@@ -153,6 +176,7 @@ pub fn calling(sim: &Sim, name: &str, config: ClientConfig) -> Result<Outgoing, 
     Ok(Outgoing {
         breaker: stack.breaker().cloned(),
         bulkhead: stack.bulkhead().cloned(),
+        open: None,
         layer: BoxCloneServiceLayer::new(ServiceBuilder::new().map_response(heads).layer(stack)),
     })
 }

@@ -32,7 +32,7 @@ impl Tap {
         }
     }
 
-    /// When each call passed, in the order of time.
+    /// When each call passed, by the clock that layers read, in the order of time.
     pub(super) fn times(&self) -> Vec<Duration> {
         lock(&self.seen).times.clone()
     }
@@ -48,7 +48,7 @@ impl Tap {
     }
 
     fn pass(&self) -> Passing {
-        let now = self.sim.now();
+        let now = self.sim.clock();
         let mut seen = lock(&self.seen);
         seen.times.push(now);
         seen.in_flight += 1;

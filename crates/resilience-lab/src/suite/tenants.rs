@@ -1,8 +1,9 @@
 //! 4: one tenant's calls never return.
 
 use super::{
-    Context, Finding, Incoming, Stack,
+    Context, Finding, Incoming, Live, Row, Stack,
     base::{ATTEMPT, GOODPUT, OFFERED, PATIENCE, points, share},
+    peer,
     stacks::{self, heads},
 };
 use crate::{
@@ -62,6 +63,7 @@ enum Case {
     As(Stack),
     TowerNoDeadline,
     PresetsNoDeadline,
+    TowerResilienceNoDeadline,
 }
 
 impl Case {
@@ -79,6 +81,7 @@ impl Case {
             Self::As(stack) => stack.name(),
             Self::TowerNoDeadline => "Tower's, no deadline",
             Self::PresetsNoDeadline => "presets, no deadline",
+            Self::TowerResilienceNoDeadline => "tower-resilience, no deadline",
         }
     }
 
@@ -88,15 +91,20 @@ impl Case {
             Self::As(stack) => stack,
             Self::TowerNoDeadline => Stack::Tower,
             Self::PresetsNoDeadline => Stack::Presets,
+            Self::TowerResilienceNoDeadline => Stack::TowerResilience,
         }
     }
 }
 
 pub(super) fn run(context: &Context<'_>) -> Result<Finding, BoxError> {
     let seed = context.seed();
-    let both = context.each(Case::ALL, |case| simulate(seed, case, true))?;
-    let alone = context.each(Case::ALL, |case| simulate(seed, case, false))?;
-    let used = context.each(Case::ALL, |case| most_used(seed, case))?;
+    let both = context.each(Case::ALL, |case| {
+        simulate(Simulation::new(seed), case, true)
+    })?;
+    let alone = context.each(Case::ALL, |case| {
+        simulate(Simulation::new(seed), case, false)
+    })?;
+    let used = context.each(Case::ALL, |case| most_used(Simulation::new(seed), case))?;
     let time = Axis::new("time", "s").min(0.0);
     let answered = Axis::new("answered, of the calls made", "%")
         .min(0.0)
@@ -129,9 +137,41 @@ pub(super) fn run(context: &Context<'_>) -> Result<Finding, BoxError> {
     Ok(finding.chart(chart))
 }
 
+pub(super) const LIVE: Live = Live {
+    play: live,
+    shows: &[
+        "B answered",
+        "B's p99, over that alone",
+        "of the pool for B alone",
+    ],
+    omits: &[],
+    note: "tower-resilience has no limit by key either: the server steers each tenant to a bulkhead of its own, with 90 calls.",
+};
+
+fn live(context: &Context<'_>) -> Result<Vec<Row>, BoxError> {
+    let cases = [
+        Case::As(Stack::TowerResilience),
+        Case::TowerResilienceNoDeadline,
+    ];
+    let mut rows = cases.map(|case| (case, Row::new(case.name())));
+    let pairs = rows.iter().flat_map(|row| [(row, true), (row, false)]);
+    let runs = context.each(pairs, |((case, row), with_a)| {
+        simulate(row.simulation(context.seed()), *case, with_a)
+    })?;
+    let used = context.each(&rows, |(case, row)| {
+        most_used(row.simulation(context.seed()), *case)
+    })?;
+    for (((_, row), runs), used) in rows.iter_mut().zip(runs.chunks(2)).zip(used) {
+        row.figure("B answered", 100.0 * runs[0].success);
+        row.figure("B's p99, over that alone", runs[0].p99 / runs[1].p99);
+        row.figure("of the pool for B alone", 100.0 * used);
+    }
+    Ok(rows.map(|(_, row)| row).into())
+}
+
 /// B's calls, with or without A's.
-fn simulate(seed: u64, case: Case, with_a: bool) -> Result<Run, BoxError> {
-    Simulation::new(seed).run(async |sim| {
+fn simulate(simulation: Simulation, case: Case, with_a: bool) -> Result<Run, BoxError> {
+    simulation.run(async |sim| {
         let server = pool(&sim, case)?;
         if with_a {
             start(&sim, "a", RATE_OF_A, of_tenant("a", server.connect()))?;
@@ -157,8 +197,8 @@ fn simulate(seed: u64, case: Case, with_a: bool) -> Result<Run, BoxError> {
 }
 
 /// The largest share of the pool that B has at once, if it takes what it gets and nobody else is there.
-fn most_used(seed: u64, case: Case) -> Result<f64, BoxError> {
-    Simulation::new(seed).run(async |sim| {
+fn most_used(simulation: Simulation, case: Case) -> Result<f64, BoxError> {
+    simulation.run(async |sim| {
         let server = pool(&sim, case)?;
         start(&sim, "b", ALL_OF_B, of_tenant("b", server.connect()))?;
         let mut most = 0;
@@ -225,19 +265,29 @@ fn layers(sim: &Sim, case: Case) -> Result<Incoming, BoxError> {
                 .timeout(ATTEMPT),
         )),
         Case::As(Stack::Presets | Stack::NoBreaker) => preset(stacks::server()?.deadline),
-        Case::TowerNoDeadline => Ok(BoxCloneServiceLayer::new(layer_fn(|workers: Workers| {
-            let half = || {
-                ServiceBuilder::new()
-                    .load_shed()
-                    .layer(GlobalConcurrencyLimitLayer::new(HALF))
-                    .service(workers.clone())
-            };
-            let of_whom =
-                |request: &Request, _: &[_]| usize::from(tenant(request).as_deref() == Some("b"));
-            BoxCloneService::new(Steer::new([half(), half()], of_whom))
-        }))),
+        Case::As(Stack::TowerResilience) => each_has(|| peer::server(EACH, ATTEMPT)),
+        Case::TowerNoDeadline => each_has(|| {
+            let half = ServiceBuilder::new()
+                .load_shed()
+                .layer(GlobalConcurrencyLimitLayer::new(HALF));
+            Ok(BoxCloneServiceLayer::new(half))
+        }),
+        Case::TowerResilienceNoDeadline => each_has(|| peer::server(EACH, NO_DEADLINE)),
         Case::PresetsNoDeadline => preset(NO_DEADLINE),
     }
+}
+
+/// Layers of its own for each tenant, to which the server steers its calls.
+fn each_has(layers: impl Fn() -> Result<Incoming, BoxError>) -> Result<Incoming, BoxError> {
+    let both = [layers()?, layers()?];
+    Ok(BoxCloneServiceLayer::new(layer_fn(
+        move |workers: Workers| {
+            let of_whom =
+                |request: &Request, _: &[_]| usize::from(tenant(request).as_deref() == Some("b"));
+            let both = both.each_ref().map(|layers| layers.layer(workers.clone()));
+            BoxCloneService::new(Steer::new(both, of_whom))
+        },
+    )))
 }
 
 /// The preset with a bulkhead for each tenant.
