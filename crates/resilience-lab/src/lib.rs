@@ -44,7 +44,9 @@
 //! # The command
 //!
 //! `resilience-lab suite` runs the scenarios of the [`suite`] and writes a page with charts; with `--check` it fails where a figure
-//! is not as it was. `resilience-lab run` and `sweep` are for [rehearsals](rehearsal). `resilience-lab theory` holds the simulator against queueing theory. The command is the feature `command`,
+//! is not as it was; with `--peers` (and the feature `peers`, which is off by default) it plays the layers of tower-resilience, too: in
+//! [real time](sim::Simulation::real_time), since they read the clock of the system. `resilience-lab run` and `sweep` are for
+//! [rehearsals](rehearsal). `resilience-lab theory` holds the simulator against queueing theory. The command is the feature `command`,
 //! which is on by default: a library does without it.
 
 pub mod rehearsal;

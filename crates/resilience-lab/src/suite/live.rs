@@ -33,8 +33,9 @@ impl fmt::Debug for Live {
 /// How late 99 of 100 events of a row may be: as late as timers are in any case, which wait for whole milliseconds.
 pub const LATE: Duration = Duration::from_millis(1);
 
-/// How late any of them may be: a fifth of what an attempt may take.
-pub const LATEST: Duration = Duration::from_millis(20);
+/// How late any of them may be: half of what an attempt may take, so that none that is answered sooner runs into its timeout for
+/// that.
+pub const LATEST: Duration = Duration::from_millis(50);
 
 /// How many simulations are played at a time on each core: they wait nearly all the time.
 pub(super) const AT_A_TIME: usize = 6;

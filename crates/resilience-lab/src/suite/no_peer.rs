@@ -11,6 +11,10 @@ pub(super) const NOT_BUILT: Option<&str> = Some(WHY);
 const WHY: &str = "`--peers` plays the layers of others, which are built with the feature `peers` alone: \
     cargo run --release -p resilience-lab --features peers -- suite --peers";
 
+pub(super) fn version() -> Result<String, BoxError> {
+    Err(WHY.into())
+}
+
 pub(super) fn client(_: bool) -> Result<Outgoing, BoxError> {
     Err(WHY.into())
 }

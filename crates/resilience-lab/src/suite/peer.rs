@@ -24,6 +24,14 @@ type Failure = ResilienceError<BoxError>;
 /// Why this cannot be had.
 pub(super) const NOT_BUILT: Option<&str> = None;
 
+/// Which version this is, as the manifest of this crate says.
+pub(super) fn version() -> Result<String, BoxError> {
+    let manifest: toml::Table = toml::from_str(include_str!("../../Cargo.toml"))?;
+    let dependency = &manifest["dependencies"]["tower-resilience"];
+    let version = dependency["version"].as_str().ok_or("no version")?;
+    Ok(version.to_owned())
+}
+
 /// The layers around the clients of one process, in the order that the documentation recommends.
 pub(super) fn client(fallback: bool) -> Result<Outgoing, BoxError> {
     // Up to 100 ms, 200 ms, 400 ms: the presets' waits.
@@ -166,6 +174,11 @@ mod tests {
             status: 503,
             share: 1.0,
         }
+    }
+
+    #[test]
+    fn its_version_is_known() {
+        assert!(version().unwrap().contains('.'));
     }
 
     #[test]
