@@ -90,10 +90,17 @@ impl fmt::Debug for Context<'_> {
     }
 }
 
-/// So many simulations at a time.
+/// So many simulations at a time, in the order in which they ask: what takes longest shall not begin last by chance.
 pub(super) struct Cores {
-    free: Mutex<usize>,
-    freed: Condvar,
+    line: Mutex<Line>,
+    moved: Condvar,
+}
+
+struct Line {
+    free: usize,
+    /// How many have asked, and how many of them have got one.
+    asked: u64,
+    served: u64,
 }
 
 impl Cores {
@@ -101,18 +108,26 @@ impl Cores {
     pub(super) fn new(each: usize) -> Self {
         let cores = thread::available_parallelism().map_or(1, NonZero::get);
         Self {
-            free: Mutex::new(each * cores),
-            freed: Condvar::new(),
+            line: Mutex::new(Line {
+                free: each * cores,
+                asked: 0,
+                served: 0,
+            }),
+            moved: Condvar::new(),
         }
     }
 
     fn take(&self) -> Core<'_> {
-        let free = lock(&self.free);
-        let mut free = self
-            .freed
-            .wait_while(free, |free| *free == 0)
+        let mut line = lock(&self.line);
+        let place = line.asked;
+        line.asked += 1;
+        let mut line = self
+            .moved
+            .wait_while(line, |line| line.free == 0 || line.served != place)
             .unwrap_or_else(std::sync::PoisonError::into_inner);
-        *free -= 1;
+        line.free -= 1;
+        line.served += 1;
+        self.moved.notify_all();
         Core(self)
     }
 }
@@ -122,7 +137,7 @@ struct Core<'a>(&'a Cores);
 
 impl Drop for Core<'_> {
     fn drop(&mut self) {
-        *lock(&self.0.free) += 1;
-        self.0.freed.notify_one();
+        lock(&self.0.line).free += 1;
+        self.0.moved.notify_all();
     }
 }
