@@ -150,7 +150,8 @@ pub(super) const LIVE: Live = Live {
     ],
     omits: &[],
     note: "tower-resilience's limit is its sliding log, which refuses at once. In real time, calls are counted when they have passed, \
-        some microseconds after the limiter read the clock.",
+        some microseconds after the limiter read the clock: one call more than the limit can be that. And a call that comes when there is \
+        room again, to the nanosecond, comes a little sooner or later.",
 };
 
 fn live(context: &Context<'_>) -> Result<Vec<Row>, BoxError> {
