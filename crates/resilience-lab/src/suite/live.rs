@@ -58,7 +58,7 @@ impl Row {
         }
     }
 
-    /// Of what the scenarios compare, and besides of the presets: what has to be as it is in virtual time.
+    /// The peers' row, and one of the presets: that one has to be as it is in virtual time.
     pub(super) fn both() -> [(Stack, Self); 2] {
         [Stack::TowerResilience, Stack::Presets].map(|stack| (stack, Self::new(stack.name())))
     }
@@ -104,7 +104,7 @@ const TEXT: &str = "tower-resilience's breaker, retry budget and rate limit read
     rows are played in real time, after all others, several simulations at a time. Clients, servers and faults are the same, to the \
     nanosecond: arrivals and service times are planned, and what happens late happens as planned all the same. The layers see when it \
     happens. How late that is was measured, of every event; where it is more than stands here, the machine was too busy, and the row \
-    has no figures. A row of the presets in real time shows what is left of a difference: next to it stands the same in virtual time.";
+    has no figures. The rows of the presets in real time show what real time does to figures: their others are in virtual time.";
 
 impl Finding {
     /// Adds what was played in real time, and why there is no more.

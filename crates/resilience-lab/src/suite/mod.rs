@@ -190,8 +190,12 @@ pub fn run(terms: &Terms, progress: &dyn Progress) -> Result<Outcome, BoxError> 
         let all = finding.clone().played(&scenario.live, rows);
         *finding = all.map_err(|error| format!("{}: {error}", scenario.name))?;
     }
+    let mut lead = base::LEAD.to_owned();
+    if terms.peers {
+        lead += " Rows that say so are played in real time.";
+    }
     let mut report = Report::new("What the layers are worth")
-        .lead(base::LEAD)
+        .lead(lead)
         .fact("seed", terms.seed.to_string());
     if terms.peers {
         report = report.fact("tower-resilience", peer::version()?);
@@ -269,7 +273,8 @@ fn compared(peers: bool) -> Section {
             "tower-resilience".into(),
             "time limiter of 1 s; up to 3 retries, but not where the circuit is open, within the default token bucket, with \
              ExponentialRandomBackoff of up to 100 ms, 200 ms and 400 ms; circuit breaker that opens at 20 % of 50 calls \
-             or more in 5 s, for 250 ms (the presets' first opening; it does not grow), 3 half-open; bulkhead of 100, refusing at once; time limiter of 100 ms"
+             or more in 5 s, for 250 ms (the presets' first opening; it does not grow), 3 half-open; bulkhead of 100, refusing at \
+             once; time limiter of 100 ms"
                 .into(),
             "bulkhead of 30, refusing at once; time limiter of 100 ms".into(),
         ])

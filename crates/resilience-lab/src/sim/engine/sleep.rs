@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-/// Ready at a time, to the nanosecond: see [`Sim::sleep`](super::Sim::sleep).
+/// Ready at a time, to the nanosecond: see [`Sim::sleep`](crate::sim::Sim::sleep).
 #[must_use = "futures do nothing unless polled"]
 pub struct Sleep {
     pub(super) engine: Arc<Engine>,
