@@ -388,6 +388,24 @@ fn tables_in_markdown_keep_their_columns() {
 }
 
 #[test]
+fn reasons_have_numbers_where_there_are_several() {
+    let early = Number::new(0.9, 1).at_least(1.0).because("early");
+    let late = Number::new(0.8, 1).at_least(1.0).because("late");
+    let met = Number::new(1.0, 0).at_least(1.0).because("not said");
+    let rows = [met, early.clone(), late, early].map(|number| [number.into()]);
+    let table = rows.into_iter().fold(Table::new(["x"]), Table::row);
+    let report = Report::new("").section(Section::new("").table(table));
+    let markdown = report.to_markdown();
+    let cells =
+        "| 1 ✓ ≥\u{a0}1 |\n| 0.9 ∗¹ ≥\u{a0}1.0 |\n| 0.8 ∗² ≥\u{a0}1.0 |\n| 0.9 ∗¹ ≥\u{a0}1.0 |\n";
+    assert!(markdown.contains(cells), "{markdown}");
+    assert!(markdown.ends_with("\n∗¹ early\n\n∗² late\n"), "{markdown}");
+    let terminal = report.to_terminal(Terminal::default());
+    assert!(terminal.contains("0.8 ∗² ≥"), "{terminal}");
+    assert!(terminal.ends_with(" ∗¹ early\n ∗² late\n"), "{terminal}");
+}
+
+#[test]
 fn aims_are_met_missed_or_explained() {
     let verdict = |number: Number| number.verdict();
     assert_eq!(verdict(Number::new(1.0, 0)), None);

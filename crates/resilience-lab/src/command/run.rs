@@ -17,8 +17,10 @@ pub(crate) struct Options {
 
 impl Options {
     pub(crate) fn run(self) -> Result<bool, BoxError> {
+        let rehearsal = self.files.rehearsal()?;
+        // Not before: what is wrong with the scenario shall not cost the last run's page.
         let outputs = self.files.outputs()?;
-        let outcome = self.files.rehearsal()?.run()?;
+        let outcome = rehearsal.run()?;
         write(&outcome.report(), outputs)?;
         let unmet = outcome.unmet();
         if !unmet.is_empty() {

@@ -37,8 +37,8 @@ pub(crate) struct Options {
     #[arg(long)]
     check: bool,
 
-    /// Writes the figures to FILE, as the ones that `--check` expects
-    #[arg(long, value_name = "FILE")]
+    /// Writes the figures to FILE, as the ones that `--check` expects: those of all scenarios
+    #[arg(long, value_name = "FILE", conflicts_with = "only")]
     expect: Option<PathBuf>,
 
     /// Plays the layers of tower-resilience too: in real time, for some minutes, on a machine that has nothing else to do. Built with
@@ -63,6 +63,7 @@ impl Options {
         };
         terms.check()?;
         // Opened first: a mistyped path shall not cost a run.
+        let page = self.into.as_deref().map(Page::open).transpose()?;
         let (json, mut html) = (create(&self.json)?, create(&self.html)?);
         let bar = Bar::new();
         let mut outcome = suite::run(&terms, &bar)?;
@@ -74,8 +75,14 @@ impl Options {
         } else {
             ("", "")
         };
+        let names: Vec<_> = terms.only.iter().map(|scenario| scenario.name).collect();
+        let only = if names.is_empty() {
+            String::new()
+        } else {
+            format!(" --only {}", names.join(","))
+        };
         let command = format!(
-            "cargo run --release -p resilience-lab{feature} -- suite{peers} --seed {}",
+            "cargo run --release -p resilience-lab{feature} -- suite{peers}{only} --seed {}",
             self.seed
         );
         outcome.report = outcome
@@ -90,8 +97,8 @@ impl Options {
         if let Some(path) = &self.expect {
             create(path)?.write_all(suite::expect(&outcome.figures).as_bytes())?;
         }
-        if let Some(path) = &self.into {
-            put_into(path, &outcome.report.to_markdown())?;
+        if let Some(page) = page {
+            page.write(&outcome.report.to_markdown())?;
         }
         let mut wrong = outcome.report.missed();
         if self.check {
@@ -108,19 +115,43 @@ impl Options {
     }
 }
 
-/// Replaces what is between the markers in a file.
-fn put_into(path: &Path, text: &str) -> Result<(), BoxError> {
-    let in_file = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-    let page = fs::read_to_string(path).map_err(|error| in_file(&error))?;
-    let parts = page
-        .split_once(BEGIN)
-        .and_then(|(before, rest)| Some((before, rest.split_once(END)?)));
-    let Some((before, (_, after))) = parts else {
-        return Err(in_file(&"no markers between which to write").into());
-    };
-    fs::write(path, format!("{before}{BEGIN}\n{text}\n{END}{after}"))
-        .map_err(|error| in_file(&error))?;
-    Ok(())
+/// A file with a part that is written anew.
+struct Page {
+    path: PathBuf,
+    before: String,
+    after: String,
+}
+
+impl Page {
+    fn open(path: &Path) -> Result<Self, String> {
+        let page = fs::read_to_string(path).map_err(|error| in_file(path, &error))?;
+        let parts = page
+            .split_once(BEGIN)
+            .and_then(|(before, rest)| Some((before, rest.split_once(END)?)));
+        let Some((before, (_, after))) = parts else {
+            return Err(in_file(path, &"no markers between which to write"));
+        };
+        Ok(Self {
+            path: path.to_owned(),
+            before: before.to_owned(),
+            after: after.to_owned(),
+        })
+    }
+
+    /// Replaces what is between the markers.
+    fn write(self, text: &str) -> Result<(), String> {
+        let Self {
+            path,
+            before,
+            after,
+        } = self;
+        fs::write(&path, format!("{before}{BEGIN}\n{text}\n{END}{after}"))
+            .map_err(|error| in_file(&path, &error))
+    }
+}
+
+fn in_file(path: &Path, error: &dyn std::fmt::Display) -> String {
+    format!("{}: {error}", path.display())
 }
 
 /// How many simulations are done.

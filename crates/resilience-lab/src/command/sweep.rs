@@ -18,8 +18,10 @@ pub(crate) struct Options {
 
 impl Options {
     pub(crate) fn run(self) -> Result<bool, BoxError> {
+        let rehearsal = self.files.rehearsal()?;
+        // Not before: what is wrong with the scenario shall not cost the last run's page.
         let outputs = self.files.outputs()?;
-        let sweep = self.files.rehearsal()?.sweep(&self.vary)?;
+        let sweep = rehearsal.sweep(&self.vary)?;
         write(&sweep.report(), outputs)?;
         Ok(true)
     }

@@ -3,7 +3,7 @@
 use super::{
     Report,
     model::{Cell, Number, Table, Verdict},
-    words::{bound, figure, visible},
+    words::{aim, figure, mark, visible},
 };
 use std::fmt::Write as _;
 
@@ -18,21 +18,18 @@ pub(super) fn report(report: &Report) -> String {
             let _ = write!(out, "\n{}\n", section.text);
         }
         if let Some(table) = &section.table {
-            let _ = write!(out, "\n{}", lines(table));
-            for explanation in table.explanations() {
-                let _ = write!(
-                    out,
-                    "\n{} {}\n",
-                    Verdict::Explained.sign(),
-                    visible(explanation)
-                );
+            let explanations = table.explanations();
+            let _ = write!(out, "\n{}", lines(table, &explanations));
+            for (nth, explanation) in explanations.iter().enumerate() {
+                let mark = mark(Verdict::Explained, nth, explanations.len());
+                let _ = write!(out, "\n{mark} {}\n", visible(explanation));
             }
         }
     }
     out
 }
 
-fn lines(table: &Table) -> String {
+fn lines(table: &Table, explanations: &[&str]) -> String {
     let columns = 0..table.width();
     let name = |index: usize| {
         table
@@ -52,7 +49,7 @@ fn lines(table: &Table) -> String {
     for row in &table.rows {
         out += &line(columns.clone().map(|index| match row.get(index) {
             Some(Cell::Text(words)) => text(words),
-            Some(Cell::Number(number)) => number_in(number),
+            Some(Cell::Number(number)) => number_in(number, explanations),
             None => String::new(),
         }));
     }
@@ -68,15 +65,10 @@ fn text(text: &str) -> String {
     visible(text).replace('|', "\\|")
 }
 
-fn number_in(number: &Number) -> String {
+fn number_in(number: &Number, explanations: &[&str]) -> String {
     let mut out = text(&figure(number));
-    if let (Some(verdict), Some(aim)) = (number.verdict(), &number.aim) {
-        let _ = write!(
-            out,
-            " {} {}",
-            verdict.sign(),
-            text(&bound(aim.bound, number))
-        );
+    if let Some(aim) = aim(number, explanations) {
+        let _ = write!(out, " {}", text(&aim));
     }
     out
 }

@@ -3,7 +3,7 @@
 use super::{
     Report,
     model::{Cell, Number, Table, Verdict},
-    words::{bound, figure, visible},
+    words::{aim, figure, mark, visible},
 };
 use comfy_table::{CellAlignment, ContentArrangement, presets};
 use std::{
@@ -48,17 +48,18 @@ pub(super) fn report(report: &Report, terminal: Terminal) -> String {
     for section in &report.sections {
         let _ = write!(out, "\n{}\n", visible(&section.title));
         if let Some(table) = &section.table {
-            let _ = writeln!(out, "{}", lines(table, terminal));
-            for explanation in table.explanations() {
-                let sign = Verdict::Explained.sign();
-                let _ = writeln!(out, " {sign} {}", visible(explanation));
+            let explanations = table.explanations();
+            let _ = writeln!(out, "{}", lines(table, &explanations, terminal));
+            for (nth, explanation) in explanations.iter().enumerate() {
+                let mark = mark(Verdict::Explained, nth, explanations.len());
+                let _ = writeln!(out, " {mark} {}", visible(explanation));
             }
         }
     }
     out
 }
 
-fn lines(table: &Table, terminal: Terminal) -> String {
+fn lines(table: &Table, explanations: &[&str], terminal: Terminal) -> String {
     let mut lines = comfy_table::Table::new();
     lines.load_style(presets::UTF8_HORIZONTAL_ONLY);
     if let Some(width) = terminal.width {
@@ -73,7 +74,7 @@ fn lines(table: &Table, terminal: Terminal) -> String {
     for row in &table.rows {
         lines.add_row((0..columns).map(|index| match row.get(index) {
             Some(Cell::Text(text)) => cell(&visible(text), table.is_numeric(index)),
-            Some(Cell::Number(number)) => cell(&in_one_line(number), true),
+            Some(Cell::Number(number)) => cell(&in_one_line(number, explanations), true),
             None => cell("", false),
         }));
     }
@@ -98,10 +99,10 @@ fn cell(text: &str, right: bool) -> comfy_table::Cell {
     })
 }
 
-fn in_one_line(number: &Number) -> String {
+fn in_one_line(number: &Number, explanations: &[&str]) -> String {
     let mut line = visible(&figure(number)).into_owned();
-    if let (Some(verdict), Some(aim)) = (number.verdict(), &number.aim) {
-        let _ = write!(line, " {} {}", verdict.sign(), bound(aim.bound, number));
+    if let Some(aim) = aim(number, explanations) {
+        let _ = write!(line, " {aim}");
     }
     line
 }

@@ -1,7 +1,7 @@
 //! Figures and texts as they are written everywhere.
 
 use super::{
-    model::{Bound, Number},
+    model::{Bound, Number, Verdict},
     number::fixed,
 };
 use std::borrow::Cow;
@@ -36,6 +36,29 @@ pub(super) fn figure(number: &Number) -> String {
         "" => figure,
         unit => format!("{figure}\u{a0}{unit}"),
     }
+}
+
+/// Whether a figure is as it should be, with the number of the reason where a table has several; and what it should be.
+pub(super) fn aim(number: &Number, explanations: &[&str]) -> Option<String> {
+    let (verdict, aim) = (number.verdict()?, number.aim.as_ref()?);
+    let note = number.note(explanations);
+    let mark = mark(verdict, note.unwrap_or(0), explanations.len());
+    Some(format!("{mark} {}", bound(aim.bound, number)))
+}
+
+/// What stands before a reason, and before the aims that it is about.
+pub(super) fn mark(verdict: Verdict, nth: usize, of: usize) -> String {
+    const DIGITS: [char; 10] = ['⁰', '¹', '²', '³', '⁴', '⁵', '⁶', '⁷', '⁸', '⁹'];
+    let mut mark = verdict.sign().to_owned();
+    if verdict == Verdict::Explained && of > 1 {
+        let number = (nth + 1).to_string();
+        mark.extend(
+            number
+                .bytes()
+                .map(|digit| DIGITS[usize::from(digit - b'0')]),
+        );
+    }
+    mark
 }
 
 /// What a figure should be, with as many digits as the bound has, or the figure if those are more.

@@ -67,6 +67,14 @@ impl Number {
         })
     }
 
+    /// Which of `explanations` says why the aim is not met, if one does.
+    pub(crate) fn note(&self, explanations: &[&str]) -> Option<usize> {
+        let explained = self.verdict() == Some(Verdict::Explained);
+        let why = self.aim.as_ref()?.explanation.as_deref();
+        let why = why.filter(|_| explained)?;
+        explanations.iter().position(|other| *other == why)
+    }
+
     fn aim(mut self, bound: Bound) -> Self {
         self.aim = Some(Aim {
             bound,

@@ -51,11 +51,7 @@ fn cell(cell: &Cell, index: usize, numeric: bool, explanations: &[&str]) -> Mark
 }
 
 fn aim(number: &Number, aim: &Aim, verdict: Verdict, explanations: &[&str]) -> Markup {
-    let why = aim
-        .explanation
-        .as_deref()
-        .filter(|_| verdict == Verdict::Explained);
-    let note = why.and_then(|why| explanations.iter().position(|other| *other == why));
+    let note = number.note(explanations);
     html! {
         span class={ "aim " (class(verdict)) } {
             span.sign aria-hidden="true" { (verdict.sign()) }
