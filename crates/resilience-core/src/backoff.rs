@@ -140,20 +140,55 @@ impl Backoff {
     /// The wait that comes after so many others of the same call, the latest of which was `previous` (zero, if there was
     /// none). For those who keep count themselves, in less room than [`Waits`] takes.
     pub fn wait(&self, made: u32, previous: Duration, entropy: &Entropy) -> Duration {
+        spread(self.range(made, previous), entropy)
+    }
+
+    /// What to wait on top of a delay that a server has advised, in place of [`wait`](Self::wait).
+    ///
+    /// The server tells everybody the same, so waits are spread over a time as long as the delay, if that is longer than they
+    /// are spread by themselves; so that the attempt can still be made, over `room` at most. Without jitter, and where nothing is
+    /// advised, it is the wait alone.
+    pub fn wait_on_top(
+        &self,
+        advised: Duration,
+        room: Duration,
+        made: u32,
+        previous: Duration,
+        entropy: &Entropy,
+    ) -> Duration {
+        let (low, high) = self.range(made, previous);
+        if self.jitter == Jitter::None || advised.is_zero() {
+            return spread((low, high), entropy);
+        }
+        spread((low.min(room), high.max(advised).min(room)), entropy)
+    }
+
+    /// The shortest and the longest that a wait can be.
+    fn range(&self, made: u32, previous: Duration) -> (Duration, Duration) {
         let Self {
             base, factor, cap, ..
         } = *self;
-        let plain = grown(base, factor, made, cap);
+        let plain = || grown(base, factor, made, cap);
         match self.jitter {
-            Jitter::None => plain,
-            Jitter::Full => plain.mul_f64(entropy.unit()),
-            Jitter::Equal => plain / 2 + (plain / 2).mul_f64(entropy.unit()),
+            Jitter::None => (plain(), plain()),
+            Jitter::Full => (Duration::ZERO, plain()),
+            Jitter::Equal => (plain() / 2, plain()),
             Jitter::Decorrelated => {
                 let high = previous.max(base).saturating_mul(3).min(cap).max(base);
-                base + high.saturating_sub(base).mul_f64(entropy.unit())
+                (base, high)
             }
         }
     }
+}
+
+/// Anything between the two.
+fn spread((low, high): (Duration, Duration), entropy: &Entropy) -> Duration {
+    if low == high {
+        return low;
+    }
+    // Long times are rounded, in both directions.
+    low.saturating_add(high.saturating_sub(low).mul_f64(entropy.unit()))
+        .min(high)
 }
 
 /// `base`, multiplied by `factor` so many `times`, and at most `cap`.
@@ -189,8 +224,16 @@ impl Waits {
         self.previous
     }
 
-    /// A wait of at least `advised`: the server's advice, with this backoff's wait on top as jitter.
+    /// A wait of at least `advised`: the server's advice, and [what comes on top](Backoff::wait_on_top).
     pub fn next_after(&mut self, advised: Duration) -> Duration {
-        advised.saturating_add(self.next_wait())
+        let Self {
+            backoff,
+            entropy,
+            made,
+            previous,
+        } = self;
+        *previous = backoff.wait_on_top(advised, Duration::MAX, *made, *previous, entropy);
+        *made = made.saturating_add(1);
+        advised.saturating_add(*previous)
     }
 }

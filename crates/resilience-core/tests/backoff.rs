@@ -117,6 +117,66 @@ fn advice_is_a_lower_bound_with_the_wait_on_top() {
     assert_eq!(advised.next_after(Duration::MAX), Duration::MAX);
 }
 
+/// Everybody who is advised is told the same.
+#[test]
+fn advice_is_spread_over_as_long_again_evenly() {
+    for (jitter, advised, low, high) in [
+        (Jitter::None, 2_000, 100, 100),
+        (Jitter::Full, 2_000, 0, 2_000),
+        (Jitter::Equal, 2_000, 50, 2_000),
+        (Jitter::Decorrelated, 2_000, 100, 2_000),
+        // Less than the backoff spreads by itself, or nothing.
+        (Jitter::Full, 60, 0, 100),
+        (Jitter::Equal, 60, 50, 100),
+        (Jitter::Equal, 0, 50, 100),
+        (Jitter::Decorrelated, 60, 100, 300),
+    ] {
+        let backoff = exponential(100, 2.0, 10_000).jitter(jitter);
+        let entropy = Entropy::seeded(7);
+        let firsts: Vec<_> = (0..4_000)
+            .map(|_| backoff.waits(entropy.clone()).next_after(millis(advised)))
+            .collect();
+        let (least, most) = (millis(advised + low), millis(advised + high));
+        assert!(firsts.iter().all(|wait| (least..=most).contains(wait)));
+        let (mean, middle) = (firsts.iter().sum::<Duration>() / 4_000, (least + most) / 2);
+        let error = millis(high - low) / 40;
+        assert!(
+            mean.abs_diff(middle) <= error,
+            "{jitter:?}, {advised}: {mean:?}"
+        );
+    }
+}
+
+#[test]
+fn advice_is_spread_over_the_room_that_there_is() {
+    let second = Duration::from_secs(1);
+    for jitter in JITTERS {
+        let backoff = exponential(100, 2.0, 10_000).jitter(jitter);
+        let entropy = Entropy::seeded(7);
+        let mut longest = Duration::ZERO;
+        for _ in 0..500 {
+            let wait = backoff.wait_on_top(second, millis(30), 0, Duration::ZERO, &entropy);
+            longest = longest.max(wait);
+        }
+        let expected = match jitter {
+            // It is not spread, and so not cut.
+            Jitter::None => (millis(100), millis(100)),
+            Jitter::Full => (millis(29), millis(30)),
+            // They would wait longer than there is time for, without the spread.
+            _ => (millis(30), millis(30)),
+        };
+        assert!(
+            longest >= expected.0 && longest <= expected.1,
+            "{jitter:?}: {longest:?}"
+        );
+        let wait = backoff.wait_on_top(second, Duration::ZERO, 0, Duration::ZERO, &entropy);
+        assert_eq!(wait.is_zero(), jitter != Jitter::None);
+        // Nothing is advised, so nothing is cut.
+        let wait = backoff.wait_on_top(Duration::ZERO, Duration::ZERO, 0, Duration::ZERO, &entropy);
+        assert!(!wait.is_zero());
+    }
+}
+
 #[test]
 fn bad_configuration_names_the_field() {
     let day = Duration::from_secs(86_400);
