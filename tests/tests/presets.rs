@@ -251,6 +251,29 @@ async fn the_clients_policies_are_one_guard_shared_by_all_services() {
     held.abort();
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_the_clients_bulkhead_refuses_does_not_wait() {
+    let bulkhead = Bulkhead::new("shop", 1).unwrap();
+    let stack = ClientStack::http("shop")
+        .bulkhead(bulkhead)
+        .build()
+        .unwrap();
+    let (calls, service) = dependency(|_| Fate::Hang);
+    let held = tokio::spawn(stack.layer(service.clone()).oneshot(get_request()));
+    sleep(MILLI).await;
+    let begin = clock::now();
+    let error = stack
+        .layer(service)
+        .oneshot(get_request())
+        .await
+        .unwrap_err();
+    let why = Rejected::find(&*error).map(Rejected::reason);
+    assert_eq!(why, Some(Reason::Concurrency));
+    assert_eq!(clock::now() - begin, Duration::ZERO);
+    assert_eq!(calls.load(SeqCst), 1);
+    held.abort();
+}
+
 #[test]
 fn what_cannot_be_is_named() {
     for (field, result) in [

@@ -58,7 +58,8 @@
 //!
 //! A full bulkhead *refuses everybody*, in the sense of [`Policy::refusing`](resilience_core::Policy::refusing),
 //! if only for a moment. Callers that wait for an inner service which is not ready are sent home when the last
-//! slot goes: with the dependency hung and the bulkhead full, nobody waits.
+//! slot goes: with the dependency hung and the bulkhead full, nobody waits. Nor does `resilience-retry` wait to try again
+//! what was refused here: who wants to wait does so [in line](#waiting-what-happens-when).
 //!
 //! # Waiting: what happens when
 //!

@@ -47,9 +47,13 @@
 //! | permanent | returned |
 //! | transient, overload | retried, after the delay that the server asks for, if it does, with the backoff on top |
 //! | unsent | retried |
-//! | refused inside: no room, inner service not ready | retried, after the backoff |
+//! | refused inside: inner service not ready | retried, after the backoff |
 //! | refused inside: rate limit, or a policy of your own, with a delay | retried, after that delay with the backoff on top, unless it is longer than the [`advice_cap`](RetryBuilder::advice_cap) |
-//! | refused inside, otherwise: breaker open, shed, deadline, shutting down, no key in the request | returned: whoever refuses so wants no second call |
+//! | refused inside, otherwise: bulkhead full, breaker open, shed, deadline, shutting down, no key in the request | returned: whoever refuses so wants no second call |
+//!
+//! A bulkhead keeps its caller from being used up by a dependency that is slow. Calls that it refused and that waited for a retry
+//! would use it up all the same, and no budget bounds how many: what was refused here was never sent. Who rather waits than
+//! is refused lets the bulkhead's own line hold the call, which is bounded in length and time.
 //!
 //! The layer cannot know what may happen twice. By default it clones every request, and sends it again whatever it is:
 //! put it around calls that are safe to repeat, or set a [`Replay`](resilience_core::Replay) that tells them apart. Over

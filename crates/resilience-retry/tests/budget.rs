@@ -128,12 +128,13 @@ async fn a_retry_that_was_sent_stays_spent_when_the_future_is_dropped() {
     assert_eq!(available(&budget), 4);
 }
 
-/// What our own bulkhead refused, the dependency never saw.
+/// What our own layers refused, the dependency never saw.
 #[tokio::test(start_paused = true)]
 async fn a_retry_that_was_refused_goes_back() {
-    let full = Answer::Fail(Rejected::new(Reason::Concurrency, "bulkhead").outcome());
+    let spent = Rejected::new(Reason::Rate, "limit").retry_after(millis(50));
+    let spent = Answer::Fail(spent.outcome());
     let budget = budget_of(5);
-    let script = Script::new([full, full, full, full, GOOD]);
+    let script = Script::new([spent, spent, spent, spent, GOOD]);
     let service = service(builder().attempts(5).budget(budget.clone()), &script);
     assert_eq!(number(&service.oneshot(1).await), 5);
     assert_eq!(available(&budget), 4, "the one that was sent");

@@ -176,7 +176,7 @@ fn worth_a_retry(outcome: Outcome, cap: Duration) -> bool {
             reason,
             retry_after,
         } => match reason {
-            Reason::Concurrency | Reason::NotReady => true,
+            Reason::NotReady => true,
             Reason::Rate | Reason::Other => retry_after.is_some_and(|delay| delay <= cap),
             _ => false,
         },

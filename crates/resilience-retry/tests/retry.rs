@@ -81,9 +81,8 @@ async fn only_what_waiting_may_mend_is_retried() {
         (Outcome::TRANSIENT, Some(100)),
         (Outcome::OVERLOAD, Some(100)),
         (Outcome::Unsent, Some(100)),
-        (refused(Reason::Concurrency, None), Some(100)),
-        (refused(Reason::Concurrency, millis(50)), Some(150)),
         (refused(Reason::NotReady, None), Some(100)),
+        (refused(Reason::NotReady, millis(50)), Some(150)),
         (refused(Reason::Rate, millis(250)), Some(350)),
         (refused(Reason::Other, millis(250)), Some(350)),
         // Exact, and beyond the cap: it would only be refused again.
@@ -91,6 +90,9 @@ async fn only_what_waiting_may_mend_is_retried() {
         // Never admitted, and not known when.
         (refused(Reason::Rate, None), None),
         (refused(Reason::Other, None), None),
+        // A bulkhead is there to have nobody wait.
+        (refused(Reason::Concurrency, None), None),
+        (refused(Reason::Concurrency, millis(50)), None),
         (refused(Reason::Open, None), None),
         (refused(Reason::Open, millis(10)), None),
         (refused(Reason::Shed, millis(10)), None),

@@ -218,14 +218,14 @@ fn advice(plan: &Plan, outcome: Outcome) -> Advice {
             reason,
             retry_after,
         } => match (reason, retry_after) {
-            // Room comes back whenever a call ends.
-            (Reason::Concurrency | Reason::NotReady, delay) => Advice::Retry(delay),
+            (Reason::NotReady, delay) => Advice::Retry(delay),
             // Our own delays are exact: to come back before them is to be refused again.
             (Reason::Rate | Reason::Other, Some(delay)) if delay <= plan.advice_cap => {
                 Advice::Retry(Some(delay))
             }
             // An open breaker, a shedding or closing service want to be left alone; a quota without a delay
-            // never admits this call; a deadline that has passed stays so.
+            // never admits this call; a deadline that has passed stays so. A full bulkhead is there to have nobody wait for
+            // it, and a retry would: the one that lets calls wait bounds how many.
             _ => Advice::Stop(Stop::Refused),
         },
         // Permanent, and whatever is not known to be worth another attempt.
