@@ -72,7 +72,8 @@ impl RetryBuilder {
 
     /// The longest delay that a server can ask for: more than zero, at most 365 days. Default 30 s.
     ///
-    /// When a server asks for more, the retry comes after this time, with the backoff's wait on top.
+    /// When a server asks for more, the retry comes after this time, spread [as advised delays are](crate#what-the-server-asks-for):
+    /// up to twice as late.
     pub fn advice_cap(mut self, cap: Duration) -> Self {
         self.config.advice_cap = cap;
         self

@@ -45,7 +45,7 @@
 //! |---|---|
 //! | success, ignored | returned |
 //! | permanent | returned |
-//! | transient, overload | retried, after the delay that the server asks for, if it does, with the backoff on top |
+//! | transient, overload | retried, after the backoff; if the server asks for a delay, after that, [spread](#what-the-server-asks-for) |
 //! | unsent | retried |
 //! | refused inside: inner service not ready | retried, after the backoff |
 //! | refused inside: rate limit, or a policy of your own, with a delay | retried, after that delay with the backoff on top, unless it is longer than the [`advice_cap`](RetryBuilder::advice_cap) |
@@ -61,12 +61,25 @@
 //! requests with an `Idempotency-Key`, gRPC calls, and whatever was provably never sent; and they keep bodies while they
 //! are sent. gRPC calls that are not idempotent are to be named with `HttpReplay::deny_if`.
 //!
-//! A delay that the server advises is a lower bound: it is capped, and the backoff's wait comes on top as jitter. Where the
-//! wait would reach the [`deadline`](RetryBuilder::deadline), the call ends at once. The deadline bounds when attempts
+//! Where the wait would reach the [`deadline`](RetryBuilder::deadline), the call ends at once. The deadline bounds when attempts
 //! begin, not how long they take: bound that with a timeout layer inside.
 //!
 //! A failing caller gets the result of the last attempt as it is. Where a response's end alone tells (gRPC trailers), the
 //! response is returned when its head is there.
+//!
+//! # What the server asks for
+//!
+//! A delay that a server advises is a lower bound, [capped](RetryBuilder::advice_cap). On top comes the backoff's wait, spread
+//! over as long a time as the delay, if that is longer: "2 s" means a retry between 2 and 4 s from now. For a server that has too
+//! much to do tells many the same, at the same moment, and they would be back together. Where there is a
+//! deadline the spread ends before it: nobody is given up who could have come back after the delay alone.
+//!
+//! With [`Jitter::None`](resilience_core::Jitter::None) nothing is spread: it is the delay, and the backoff's wait.
+//! gRFC A6 has a client retry after the pushback exactly, without jitter, and leaves it to the server to tell each another
+//! time. One that does loses nothing but time here.
+//!
+//! The delays of the family's own limits are exact, and are not spread beyond the backoff: who comes back together is refused
+//! together, by the same limit, and only what it admits is sent.
 //!
 //! # Readiness, call, drop, clone
 //!

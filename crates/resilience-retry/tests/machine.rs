@@ -243,9 +243,11 @@ proptest! {
                     Decision::Stop(_) => prop_assert!(!may),
                     Decision::Retry(retry) => {
                         prop_assert!(may && replayable && before < attempts && spent < retries);
-                        let advised = outcome.retry_after().unwrap_or_default();
-                        prop_assert!(retry.wait >= advised.min(millis(cap)));
-                        prop_assert!(retry.wait <= advised.min(millis(cap)) + millis(4_000));
+                        let delay = outcome.retry_after().unwrap_or_default().min(millis(cap));
+                        let own = matches!(outcome, Outcome::Refused { .. });
+                        let spread = if own { Duration::ZERO } else { delay };
+                        prop_assert!(retry.wait >= delay);
+                        prop_assert!(retry.wait <= delay + spread.max(millis(4_000)));
                         let until = deadline.map(millis);
                         prop_assert!(until.is_none_or(|until| elapsed + retry.wait < until));
                     }
@@ -258,5 +260,73 @@ proptest! {
         }
         // Each call has earned a thousandth, and there are less than a thousand.
         prop_assert_eq!(budget.available(at(9_000)), retries - spent);
+    }
+
+    /// The documented rule, in seconds and by a generator of the same seed.
+    #[test]
+    fn the_spread_of_an_advised_delay_is_as_long_as_it_is_and_ends_before_the_deadline(
+        base in 1_u64..2_000,
+        grows in any::<bool>(),
+        spreads in proptest::sample::select(vec![
+            Jitter::None, Jitter::Full, Jitter::Equal, Jitter::Decorrelated,
+        ]),
+        deadline in proptest::option::of(1_u64..10_000),
+        cap in 1_u64..5_000,
+        outcomes in vec((outcomes(), 0_u64..500), 6),
+        seed in any::<u64>(),
+    ) {
+        let seconds = |count| millis(count).as_secs_f64();
+        let (factor, longest) = if grows { (2.0, base.max(3_000)) } else { (1.0, base) };
+        let backoff = Backoff::exponential(millis(base), factor, millis(longest)).expect("valid");
+        let plan = plan(|builder| {
+            let builder = builder
+                .attempts(100)
+                .backoff(backoff.jitter(spreads))
+                .entropy(Entropy::seeded(seed))
+                .advice_cap(millis(cap));
+            match deadline {
+                None => builder,
+                Some(deadline) => builder.deadline(millis(deadline)),
+            }
+        });
+        let chance = Entropy::seeded(seed);
+        let mut course = Course::begin(&plan, None, &mut now(0));
+        let (mut clock, mut plain, mut previous) = (0, seconds(base), 0.0_f64);
+        for (outcome, took) in outcomes {
+            clock += took;
+            if !worth_a_retry(outcome, millis(cap)) {
+                continue;
+            }
+            let (mut low, mut high) = match spreads {
+                Jitter::None => (plain, plain),
+                Jitter::Full => (0.0, plain),
+                Jitter::Equal => (plain / 2.0, plain),
+                _ => (seconds(base), (3.0 * previous.max(seconds(base))).min(seconds(longest))),
+            };
+            let delay = outcome.retry_after().unwrap_or_default().min(millis(cap)).as_secs_f64();
+            let left = deadline.map_or(f64::INFINITY, |deadline| seconds(deadline) - seconds(clock));
+            let by_server = !matches!(outcome, Outcome::Refused { .. });
+            let spread = by_server && delay > 0.0 && spreads != Jitter::None;
+            if spread {
+                high = high.max(delay).min((left - delay).max(0.0));
+                low = low.min(high);
+            }
+            let unit = if low < high { chance.unit() } else { 0.0 };
+            let expected = low + unit * (high - low);
+            previous = expected;
+            plain = (plain * factor).min(seconds(longest));
+            let ended = course.ended(&plan, outcome, || true, &mut now(clock));
+            if let Decision::Stop(why) = ended {
+                prop_assert_eq!(why, Stop::Deadline);
+                // To the microsecond. Where it is spread, only for the delay.
+                prop_assert!(!spread || delay + 1e-6 >= left, "{} {}", delay, left);
+                prop_assert!(delay + expected + 1e-6 >= left, "{} {} {}", delay, expected, left);
+                break;
+            }
+            let waits = wait(&ended).as_secs_f64();
+            prop_assert!((waits - delay - expected).abs() < 1e-6, "{} {} {}", waits, delay, expected);
+            prop_assert!(waits < left);
+            let _ = course.send(None);
+        }
     }
 }

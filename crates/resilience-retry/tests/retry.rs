@@ -171,6 +171,46 @@ async fn advice_is_honoured_with_the_backoff_on_top() {
     }
 }
 
+/// Whom a server has told the same at the same moment, it does not meet again at the same moment.
+#[tokio::test(start_paused = true)]
+async fn advice_for_many_is_spread_over_as_long_again() {
+    let retry_after = Some(millis(2_000));
+    let layer = build(
+        RetryLayer::builder("test")
+            .no_budget()
+            .entropy(Entropy::seeded(1)),
+    );
+    let mut per_quarter = [0; 4];
+    for _ in 0..200 {
+        let script = Script::new([Answer::Fail(Outcome::Overload { retry_after }), GOOD]);
+        layer.layer(script.clone()).oneshot(1).await.unwrap();
+        let over = script.waits()[0].checked_sub(millis(2_000));
+        let over = over.expect("none is early");
+        per_quarter[usize::try_from(over.as_millis() / 500).unwrap().min(3)] += 1;
+        assert!(over <= millis(2_001), "{over:?}");
+    }
+    assert!(
+        per_quarter.iter().all(|count| (30..=70).contains(count)),
+        "{per_quarter:?}"
+    );
+}
+
+/// There is time for the delay, and not for all of the spread: nobody is given up for that.
+#[tokio::test(start_paused = true)]
+async fn the_spread_ends_before_the_deadline() {
+    let retry_after = Some(millis(2_000));
+    for seed in 0..50 {
+        let script = Script::new([Answer::Fail(Outcome::Overload { retry_after }), GOOD]);
+        let builder = RetryLayer::builder("test").entropy(Entropy::seeded(seed));
+        let (result, took) = call(builder.deadline(millis(2_100)), &script).await;
+        // The timer counts in milliseconds.
+        if took < millis(2_100) {
+            assert_eq!(number(&result), 2);
+        }
+        assert!(took >= millis(2_000) && took <= millis(2_100), "{took:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn advice_is_capped() {
     let advised = |seconds| {

@@ -120,7 +120,8 @@ impl ClientBuilder {
         self
     }
 
-    /// The longest delay that a server can ask for. When it asks for more, the retry comes after this time.
+    /// The longest delay that a server can ask for. When it asks for more, the retry comes after this time, and up to as long
+    /// again: see [what the server asks for](resilience_retry#what-the-server-asks-for).
     pub fn advice_cap(mut self, cap: Duration) -> Self {
         self.retry = self.retry.advice_cap(cap);
         self

@@ -139,10 +139,10 @@ impl Course {
         if !matches!(outcome, Outcome::Refused { .. }) {
             self.deposit(plan);
         }
-        let advised = match advice(plan, outcome) {
+        let after = match advice(plan, outcome) {
             Advice::Done => return Decision::Done,
             Advice::Stop(why) => return Decision::Stop(why),
-            Advice::Retry(advised) => advised,
+            Advice::Retry(after) => after,
         };
         if self.attempts >= plan.attempts {
             return Decision::Stop(Stop::Attempts);
@@ -150,7 +150,7 @@ impl Course {
         if !replayable() {
             return Decision::Stop(Stop::NotReplayable);
         }
-        let wait = self.next_wait(plan, advised);
+        let wait = self.next_wait(plan, after, now);
         if self.until().is_some_and(|until| now.get() + wait >= until) {
             return Decision::Stop(Stop::Deadline);
         }
@@ -186,24 +186,40 @@ impl Course {
         }
     }
 
-    fn next_wait(&mut self, plan: &Plan, advised: Option<Duration>) -> Duration {
+    fn next_wait(&mut self, plan: &Plan, after: After, now: &mut Now) -> Duration {
         // There is a wait before every attempt but the first.
         let made = self.attempts - 1;
         let waited = Duration::from_nanos(self.waited);
-        let wait = plan.backoff.wait(made, waited, &plan.entropy);
+        let (backoff, entropy) = (&plan.backoff, &plan.entropy);
+        let (delay, wait) = match after {
+            After::Backoff(delay) => (delay, backoff.wait(made, waited, entropy)),
+            After::Advice(advised) => {
+                // Nobody is given up because others were told the same.
+                let room = self.until().map_or(Duration::MAX, |until| {
+                    (until - now.get()).saturating_sub(advised + Duration::from_nanos(1))
+                });
+                let wait = backoff.wait_on_top(advised, room, made, waited, entropy);
+                (advised, wait)
+            }
+        };
         self.waited = u64::try_from(wait.as_nanos()).unwrap_or(u64::MAX);
-        match advised {
-            None => wait,
-            Some(advised) => advised.min(plan.advice_cap).saturating_add(wait),
-        }
+        delay.saturating_add(wait)
     }
 }
 
 enum Advice {
     Done,
     Stop(Stop),
-    /// After at least this delay, if one was advised.
-    Retry(Option<Duration>),
+    Retry(After),
+}
+
+/// What there is to wait for.
+#[derive(Clone, Copy)]
+enum After {
+    /// The backoff's wait, after a delay that is exact, or none.
+    Backoff(Duration),
+    /// A delay that a server has told who knows how many.
+    Advice(Duration),
 }
 
 /// What an outcome alone says about a retry.
@@ -211,17 +227,22 @@ fn advice(plan: &Plan, outcome: Outcome) -> Advice {
     match outcome {
         Outcome::Success | Outcome::Ignored => Advice::Done,
         Outcome::Transient { retry_after } | Outcome::Overload { retry_after } => {
-            Advice::Retry(retry_after)
+            let advised = retry_after.unwrap_or_default();
+            Advice::Retry(After::Advice(advised.min(plan.advice_cap)))
         }
-        Outcome::Unsent => Advice::Retry(None),
+        Outcome::Unsent => Advice::Retry(After::Backoff(Duration::ZERO)),
         Outcome::Refused {
             reason,
             retry_after,
         } => match (reason, retry_after) {
-            (Reason::NotReady, delay) => Advice::Retry(delay),
-            // Our own delays are exact: to come back before them is to be refused again.
+            (Reason::NotReady, delay) => {
+                let delay = delay.unwrap_or_default();
+                Advice::Retry(After::Backoff(delay.min(plan.advice_cap)))
+            }
+            // Our own delays are exact: to come back before them is to be refused again. What comes back together is refused
+            // here, at no cost to the dependency, but for what the limit lets pass.
             (Reason::Rate | Reason::Other, Some(delay)) if delay <= plan.advice_cap => {
-                Advice::Retry(Some(delay))
+                Advice::Retry(After::Backoff(delay))
             }
             // An open breaker, a shedding or closing service want to be left alone; a quota without a delay
             // never admits this call; a deadline that has passed stays so. A full bulkhead is there to have nobody wait for
