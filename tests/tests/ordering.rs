@@ -251,6 +251,30 @@ async fn retries_inside_the_bulkhead_hold_a_slot_while_they_wait() {
     assert_eq!((waiting.unwrap(), other.unwrap()), ("whole", "whole"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn retries_that_do_not_know_the_breaker_wait_to_be_refused() {
+    let open = breaker(1);
+    let wrong = (degraded(), retries(SECOND), open.layer());
+    let begin = clock::now();
+    let answer = wrong
+        .layer(dependency(&Calls::default(), |_| fail()))
+        .oneshot("")
+        .await;
+    assert_eq!(answer.unwrap(), "degraded");
+    assert_eq!(clock::now() - begin, SECOND);
+
+    let open = breaker(1);
+    let told = retries(SECOND).unless_refusing(open.clone());
+    let right = (degraded(), told, open.layer());
+    let begin = clock::now();
+    let answer = right
+        .layer(dependency(&Calls::default(), |_| fail()))
+        .oneshot("")
+        .await;
+    assert_eq!(answer.unwrap(), "degraded");
+    assert_eq!(clock::now() - begin, Duration::ZERO);
+}
+
 /// Answers all requests so, and counts them.
 fn answers<B>(
     calls: &Calls,

@@ -10,8 +10,9 @@ use http_body_util::{BodyExt, Empty, Full};
 use hyper_util::{client::legacy::Client, rt::TokioExecutor};
 use inventory_proto::inventory_client::InventoryClient;
 use resilience_stack::{
-    breaker::State,
+    breaker::{BreakerConfig, State},
     client::ClientStack,
+    config::ClientConfig,
     core::clock,
     http::{Degraded, InnerRetries, ReplayBody, RetriesExhausted},
     prelude::*,
@@ -274,6 +275,63 @@ async fn what_the_clients_bulkhead_refuses_does_not_wait() {
     held.abort();
 }
 
+/// The failure that opens the breaker is the answer, and that of a probe; the fallback has it at once.
+#[tokio::test(start_paused = true)]
+async fn the_client_does_not_wait_for_a_retry_that_its_breaker_refuses() {
+    let slow = || {
+        let layer = RetryLayer::builder("shop").backoff(Backoff::constant(SECOND).unwrap());
+        layer.build().unwrap().http()
+    };
+    let (mut config, mut quick) = (ClientConfig::default(), BreakerConfig::default());
+    quick.consecutive_failures = Some(1);
+    quick.minimum_spread = Some(Duration::ZERO);
+    quick.open_for = Some(2 * MILLI);
+    config.breaker = Some(quick);
+    for stack in [
+        ClientStack::http("shop").retry(slow()).breaker(breaker(1)),
+        ClientStack::http("shop").config(config).retry(slow()),
+    ] {
+        let stack = stack.build().unwrap();
+        for probe in [false, true] {
+            let (calls, service) = dependency(|_| Fate::Status(503));
+            let begin = clock::now();
+            let res = stack.layer(service).oneshot(get_request()).await;
+            assert_eq!(clock::now() - begin, Duration::ZERO);
+            assert_eq!(stack.breaker().unwrap().state(), State::Open);
+            let Ok(res) = res else {
+                // The one that stays open for an hour.
+                assert!(probe);
+                continue;
+            };
+            assert_eq!(res.status(), StatusCode::SERVICE_UNAVAILABLE);
+            assert_eq!(calls.load(SeqCst), 1);
+            sleep(10 * MILLI).await;
+        }
+    }
+
+    // While it admits, retries are made.
+    let stack = ClientStack::http("shop").retry(slow()).breaker(breaker(2));
+    let (calls, service) = dependency(|_| Fate::Status(503));
+    let begin = clock::now();
+    let stack = stack.build().unwrap();
+    let res = stack.layer(service).oneshot(get_request()).await.unwrap();
+    assert_eq!(res.status(), StatusCode::SERVICE_UNAVAILABLE);
+    assert_eq!((clock::now() - begin, calls.load(SeqCst)), (SECOND, 2));
+
+    // What is not known to refuse everybody is not asked.
+    let other = Some(breaker(1));
+    let stack = ClientStack::http("shop").retry(slow()).breaker(other);
+    let (calls, service) = dependency(|_| Fate::Status(503));
+    let stack = stack.build().unwrap();
+    let error = stack
+        .layer(service)
+        .oneshot(get_request())
+        .await
+        .unwrap_err();
+    let why = Rejected::find(&*error).map(Rejected::reason);
+    assert_eq!((why, calls.load(SeqCst)), (Some(Reason::Open), 1));
+}
+
 #[test]
 fn what_cannot_be_is_named() {
     for (field, result) in [
@@ -465,6 +523,26 @@ async fn the_defaults_work_around_a_channel_and_in_a_tonic_server() {
     assert_eq!(status.code(), Code::Unavailable);
     let why = Rejected::find(&status).map(Rejected::reason);
     assert_eq!(why, Some(Reason::Open));
+}
+
+/// As over HTTP: otherwise it would be the breaker's refusal, five seconds later.
+#[tokio::test]
+async fn a_call_through_a_channel_does_not_wait_for_a_retry_that_its_breaker_refuses() {
+    let address = serve_behind(Identity::new()).await;
+    let wait = Backoff::constant(5 * SECOND).unwrap();
+    let retry = RetryLayer::builder("inventory").backoff(wait);
+    let stack = ClientStack::grpc("inventory")
+        .retry(retry.build().unwrap().grpc())
+        .breaker(breaker(1))
+        .build()
+        .unwrap();
+    let mut inventory = InventoryClient::new(stack.layer(channel(address)));
+    let status = inventory.stock(ask("lost")).await.unwrap_err();
+    assert_eq!(
+        (status.code(), status.message()),
+        (Code::Unavailable, "lost")
+    );
+    assert_eq!(stack.breaker().unwrap().state(), State::Open);
 }
 
 #[tokio::test]

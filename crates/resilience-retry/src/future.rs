@@ -162,7 +162,8 @@ where
         outcome: Outcome,
     ) -> Option<Result<S::Response, S::Error>> {
         let mut this = self.project();
-        let Parts { shared, replay, .. } = &this.made.parts;
+        let parts = &this.made.parts;
+        let Parts { shared, replay, .. } = parts;
         let Attempt {
             mut verdict,
             kept,
@@ -171,9 +172,10 @@ where
         sent.ended(outcome);
         let replayable = || matches!(&kept, Some(kept) if replay.allows(kept, outcome));
         let mut now = Now::lazy();
+        let refusing = |now: &mut Now| parts.refusing(now);
         let ended = this
             .course
-            .ended(&shared.plan, outcome, replayable, &mut now);
+            .ended(&shared.plan, outcome, replayable, refusing, &mut now);
         let (retry, kept) = match (ended, kept) {
             (Decision::Retry(retry), Some(kept)) => (retry, kept),
             (ended, _) => {
@@ -207,6 +209,7 @@ where
             shared,
             classify,
             replay,
+            ..
         } = &this.made.parts;
         let StageProj::Waiting {
             pause: slot,

@@ -4,7 +4,7 @@ use crate::{
     machine::{self, Decision, Plan},
     telemetry::{self, Telemetry},
 };
-use resilience_core::{Budget, ByClone, ConfigError, Errors, Name, Outcome, clock};
+use resilience_core::{Budget, ByClone, ConfigError, Errors, Name, Now, Outcome, Policy, clock};
 use std::{fmt, sync::Arc};
 use tower_layer::Layer;
 
@@ -38,7 +38,11 @@ pub(crate) struct Parts<C, R> {
     pub(crate) shared: Arc<Shared>,
     pub(crate) classify: Arc<C>,
     pub(crate) replay: Arc<R>,
+    refusing: Option<Refusing>,
 }
+
+/// Whether one of the policies that were named refuses everybody.
+type Refusing = Arc<dyn Fn(&mut Now) -> bool + Send + Sync>;
 
 impl RetryLayer {
     /// Configures retries. `name` stands in metrics and events.
@@ -70,6 +74,7 @@ impl RetryBuilder {
             shared: Arc::new(shared),
             classify: Arc::new(Errors),
             replay: Arc::new(ByClone),
+            refusing: None,
         };
         Ok(RetryLayer { parts })
     }
@@ -78,12 +83,18 @@ impl RetryBuilder {
 impl<C, R> RetryLayer<C, R> {
     /// Decides with `classify` which outcomes are failures. It sees the request as the inner service gets it.
     pub fn classify<D>(self, classify: D) -> RetryLayer<D, R> {
-        let Parts { shared, replay, .. } = self.parts;
+        let Parts {
+            shared,
+            replay,
+            refusing,
+            ..
+        } = self.parts;
         let classify = Arc::new(classify);
         let parts = Parts {
             shared,
             classify,
             replay,
+            refusing,
         };
         RetryLayer { parts }
     }
@@ -91,15 +102,35 @@ impl<C, R> RetryLayer<C, R> {
     /// Sends requests again as `replay` says.
     pub fn replay<Q>(self, replay: Q) -> RetryLayer<C, Q> {
         let Parts {
-            shared, classify, ..
+            shared,
+            classify,
+            refusing,
+            ..
         } = self.parts;
         let replay = Arc::new(replay);
         let parts = Parts {
             shared,
             classify,
             replay,
+            refusing,
         };
         RetryLayer { parts }
+    }
+
+    /// Does not retry while `policy` [refuses everybody](Policy::refusing): the caller gets the failure that there is, at once,
+    /// in place of a refusal after the wait. For the breaker that attempts pass further in; the presets name theirs.
+    ///
+    /// It is asked when an attempt has failed that would be retried, before the wait, and not whether it will still refuse
+    /// when the wait is over. Where several are named, one that refuses is enough.
+    ///
+    /// A policy that refuses by what the request says, such as a breaker per key, does not refuse everybody; one that is full for
+    /// a moment, such as a bulkhead, does, and is seldom meant.
+    pub fn unless_refusing(mut self, policy: impl Policy<()> + Send + Sync + 'static) -> Self {
+        let before = self.parts.refusing.take();
+        self.parts.refusing = Some(Arc::new(move |now| {
+            policy.refusing(now) || before.as_ref().is_some_and(|before| before(now))
+        }));
+        self
     }
 
     /// The name.
@@ -115,6 +146,13 @@ impl<C, R> RetryLayer<C, R> {
     /// The budget, unless there is none.
     pub fn budget(&self) -> Option<&Budget> {
         self.parts.shared.plan.budget()
+    }
+}
+
+impl<C, R> Parts<C, R> {
+    /// Whether there is no use in waiting: the next attempt would be refused.
+    pub(crate) fn refusing(&self, now: &mut Now) -> bool {
+        self.refusing.as_ref().is_some_and(|refusing| refusing(now))
     }
 }
 
@@ -154,6 +192,7 @@ impl<C, R> Clone for Parts<C, R> {
             shared: self.shared.clone(),
             classify: self.classify.clone(),
             replay: self.replay.clone(),
+            refusing: self.refusing.clone(),
         }
     }
 }

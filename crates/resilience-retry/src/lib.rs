@@ -75,11 +75,34 @@
 //! deadline the spread ends before it: nobody is given up who could have come back after the delay alone.
 //!
 //! With [`Jitter::None`](resilience_core::Jitter::None) nothing is spread: it is the delay, and the backoff's wait.
-//! gRFC A6 has a client retry after the pushback exactly, without jitter, and leaves it to the server to tell each another
-//! time. One that does loses nothing but time here.
+//! gRFC A6 has a client retry exactly when the pushback is over, without jitter, which spreads clients only if the server tells
+//! each another time. One that does loses nothing here but time.
 //!
 //! The delays of the family's own limits are exact, and are not spread beyond the backoff: who comes back together is refused
 //! together, by the same limit, and only what it admits is sent.
+//!
+//! # While the breaker is open
+//!
+//! The call whose failure opens the breaker would wait, and then be refused. A layer that
+//! [knows the breaker](RetryLayer::unless_refusing) returns the failure at once instead, and a fallback answers without delay.
+//!
+#![cfg_attr(feature = "tower", doc = "```")]
+#![cfg_attr(not(feature = "tower"), doc = "```ignore")]
+//! # fn main() -> Result<(), resilience_core::ConfigError> {
+//! # use resilience_core::{Now, Policy, Rejected};
+//! # struct Breaker;
+//! # impl Policy<()> for Breaker {
+//! #     type Permit = ();
+//! #     fn admit(&self, (): &(), _: &mut Now) -> Result<(), Rejected> { Ok(()) }
+//! # }
+//! # let breaker = Breaker;
+//! use resilience_retry::RetryLayer;
+//!
+//! let retry = RetryLayer::builder("inventory").build()?.unless_refusing(breaker);
+//! # let _ = retry;
+//! # Ok(())
+//! # }
+//! ```
 //!
 //! # Readiness, call, drop, clone
 //!

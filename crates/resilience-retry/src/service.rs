@@ -99,6 +99,7 @@ where
             shared,
             classify,
             replay,
+            ..
         } = &self.made.parts;
         let (req, kept) = replay.first(req, shared.plan.retries());
         let verdict = classify.start(&req);

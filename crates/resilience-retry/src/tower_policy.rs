@@ -144,7 +144,8 @@ where
         };
         sent.ended(outcome);
         let mut now = Now::lazy();
-        match course.ended(&shared.plan, outcome, || true, &mut now) {
+        let refusing = |now: &mut Now| self.layer.parts.refusing(now);
+        match course.ended(&shared.plan, outcome, || true, refusing, &mut now) {
             Decision::Retry(retry) => {
                 shared.decided(course.attempt() + 1, outcome, &retry);
                 let timer = (!retry.wait.is_zero()).then(|| sleep_until(now.get() + retry.wait));

@@ -49,7 +49,13 @@ fn without_a_deadline_and_a_failure_nobody_reads_the_clock() {
     let mut course = Course::begin(&plan, None, &mut now);
     assert_eq!((course.attempt(), course.until()), (1, None));
     assert!(!course.too_late(&mut now));
-    let ended = course.ended(&plan, Outcome::Success, || unreachable!(), &mut now);
+    let ended = course.ended(
+        &plan,
+        Outcome::Success,
+        || unreachable!(),
+        |_| false,
+        &mut now,
+    );
     assert!(matches!(ended, Decision::Done));
     assert_eq!(format!("{now:?}"), "Now(None)");
 }
@@ -66,7 +72,7 @@ fn a_success_earns_the_share_of_its_call_once() {
     assert_eq!(budget.available(at(0)), 1);
 
     let mut course = Course::begin(&plan, None, &mut now(0));
-    let ended = course.ended(&plan, Outcome::TRANSIENT, || true, &mut now(0));
+    let ended = course.ended(&plan, Outcome::TRANSIENT, || true, |_| false, &mut now(0));
     let Decision::Retry(retry) = ended else {
         panic!("{ended:?}")
     };
@@ -87,7 +93,7 @@ fn a_single_attempt_has_no_deadline_to_keep() {
 fn every_reason_to_stop_is_told() {
     let stopped = |plan: &Plan, outcome, replayable: bool, later| {
         let mut course = Course::begin(plan, None, &mut now(0));
-        stop(&course.ended(plan, outcome, || replayable, &mut now(later)))
+        stop(&course.ended(plan, outcome, || replayable, |_| false, &mut now(later)))
     };
     let bad = Outcome::TRANSIENT;
     let one = plan(|builder| builder.attempts(1));
@@ -108,6 +114,9 @@ fn every_reason_to_stop_is_told() {
     );
     assert_eq!(stopped(&usual, open, true, 0), Stop::Refused);
     assert_eq!(stopped(&limited, bad, true, 400), Stop::Deadline);
+    let mut course = Course::begin(&usual, None, &mut now(0));
+    let ended = course.ended(&usual, bad, || true, |_| true, &mut now(0));
+    assert_eq!(stop(&ended), Stop::Refused);
     assert_eq!(stopped(&broke, bad, true, 0), Stop::Budget);
 }
 
@@ -118,16 +127,61 @@ fn a_call_that_stops_anyway_takes_nothing_out() {
     let budget = budget.build().expect("valid");
     let limited = plan(|builder| builder.budget(budget.clone()).deadline(millis(500)));
     let mut course = Course::begin(&limited, None, &mut now(0));
-    let ended = course.ended(&limited, Outcome::TRANSIENT, || true, &mut now(450));
+    let ended = course.ended(
+        &limited,
+        Outcome::TRANSIENT,
+        || true,
+        |_| false,
+        &mut now(450),
+    );
     assert_eq!(stop(&ended), Stop::Deadline);
-    let ended = course.ended(&limited, Outcome::TRANSIENT, || false, &mut now(0));
+    let ended = course.ended(
+        &limited,
+        Outcome::TRANSIENT,
+        || false,
+        |_| false,
+        &mut now(0),
+    );
     assert_eq!(stop(&ended), Stop::NotReplayable);
+    let ended = course.ended(&limited, Outcome::TRANSIENT, || true, |_| true, &mut now(0));
+    assert_eq!(stop(&ended), Stop::Refused);
     assert_eq!(budget.available(at(500)), 10);
-    let ended = course.ended(&limited, Outcome::TRANSIENT, || true, &mut now(0));
+    let ended = course.ended(
+        &limited,
+        Outcome::TRANSIENT,
+        || true,
+        |_| false,
+        &mut now(0),
+    );
     assert_eq!(wait(&ended), millis(100));
     assert_eq!(budget.available(at(500)), 9);
     drop(ended);
     assert_eq!(budget.available(at(500)), 10);
+}
+
+/// Whether everybody is refused matters only to who would be sent again otherwise.
+#[test]
+fn who_is_not_retried_anyway_does_not_ask_whether_everybody_is_refused() {
+    let usual = plan(|builder| builder.attempts(2));
+    let mut course = Course::begin(&usual, None, &mut now(0));
+    for (outcome, replayable) in [
+        (Outcome::Success, true),
+        (Outcome::Permanent, true),
+        (Outcome::TRANSIENT, false),
+    ] {
+        let ended = course.ended(
+            &usual,
+            outcome,
+            || replayable,
+            |_| unreachable!("{outcome:?}"),
+            &mut now(0),
+        );
+        assert!(!matches!(ended, Decision::Retry(_)));
+    }
+    let _ = course.send(None);
+    let asked = |_: &mut Now| unreachable!("it was the last attempt");
+    let ended = course.ended(&usual, Outcome::TRANSIENT, || true, asked, &mut now(0));
+    assert_eq!(stop(&ended), Stop::Attempts);
 }
 
 #[test]
@@ -136,7 +190,7 @@ fn the_wait_just_fits_before_the_deadline() {
     let mut course = Course::begin(&plan, None, &mut now(0));
     let mut early = Now::at(at(400) - Duration::from_nanos(1));
     assert_eq!(
-        wait(&course.ended(&plan, Outcome::TRANSIENT, || true, &mut early)),
+        wait(&course.ended(&plan, Outcome::TRANSIENT, || true, |_| false, &mut early)),
         millis(100)
     );
     assert!(!course.too_late(&mut Now::at(at(500) - Duration::from_nanos(1))));
@@ -192,7 +246,7 @@ proptest! {
         deadline in proptest::option::of(1_u64..60_000),
         cap in 1_u64..60_000,
         retries in 0_u64..12,
-        calls in vec(vec((outcomes(), any::<bool>(), 0_u64..3_000), 8), 1..12),
+        calls in vec(vec((outcomes(), 0_u8..8, 0_u64..3_000), 8), 1..12),
         seed in any::<u64>(),
     ) {
         // So many retries, and nothing that adds to them; all time passes within their ten seconds.
@@ -217,7 +271,8 @@ proptest! {
             let mut clock = Duration::ZERO;
             let mut course = Course::begin(&plan, None, &mut now(0));
             let mut sent = Sent::default();
-            for (outcome, replayable, took) in script {
+            for (outcome, says, took) in script {
+                let (replayable, refusing) = (says < 6, says % 6 == 0);
                 clock += millis(took);
                 prop_assert!(course.attempt() <= attempts);
                 let before = course.attempt();
@@ -228,8 +283,10 @@ proptest! {
                 sent.ended(outcome);
                 let moment = at(0) + clock.min(millis(8_999));
                 let elapsed = moment - at(0);
-                let ended = course.ended(&plan, outcome, || replayable, &mut Now::at(moment));
+                let mut now = Now::at(moment);
+                let ended = course.ended(&plan, outcome, || replayable, |_| refusing, &mut now);
                 let may = worth_a_retry(outcome, millis(cap));
+                let own = matches!(outcome, Outcome::Refused { .. });
                 match &ended {
                     Decision::Done => {
                         prop_assert!(matches!(outcome, Outcome::Success | Outcome::Ignored));
@@ -239,12 +296,16 @@ proptest! {
                         prop_assert!(may && !replayable && before < attempts);
                     }
                     Decision::Stop(Stop::Deadline) => prop_assert!(may && deadline.is_some()),
+                    Decision::Stop(Stop::Refused) if may => {
+                        prop_assert!(refusing && replayable && before < attempts);
+                    }
+                    Decision::Stop(Stop::Refused) => prop_assert!(own),
                     Decision::Stop(Stop::Budget) => prop_assert!(may && spent == retries),
                     Decision::Stop(_) => prop_assert!(!may),
                     Decision::Retry(retry) => {
-                        prop_assert!(may && replayable && before < attempts && spent < retries);
+                        prop_assert!(may && replayable && !refusing);
+                        prop_assert!(before < attempts && spent < retries);
                         let delay = outcome.retry_after().unwrap_or_default().min(millis(cap));
-                        let own = matches!(outcome, Outcome::Refused { .. });
                         let spread = if own { Duration::ZERO } else { delay };
                         prop_assert!(retry.wait >= delay);
                         prop_assert!(retry.wait <= delay + spread.max(millis(4_000)));
@@ -315,7 +376,7 @@ proptest! {
             let expected = low + unit * (high - low);
             previous = expected;
             plain = (plain * factor).min(seconds(longest));
-            let ended = course.ended(&plan, outcome, || true, &mut now(clock));
+            let ended = course.ended(&plan, outcome, || true, |_| false, &mut now(clock));
             if let Decision::Stop(why) = ended {
                 prop_assert_eq!(why, Stop::Deadline);
                 // To the microsecond. Where it is spread, only for the delay.

@@ -48,7 +48,7 @@ fn check_wait(outcome: Outcome) {
     let plan = builder.backoff(backoff).plan().expect("a plan");
     let mut now = Now::at(Timestamp::MAX);
     let mut course = Course::begin(&plan, None, &mut now);
-    if let Decision::Retry(retry) = course.ended(&plan, outcome, || true, &mut now) {
+    if let Decision::Retry(retry) = course.ended(&plan, outcome, || true, |_| false, &mut now) {
         let advised = outcome.retry_after().unwrap_or_default().min(ADVICE_CAP);
         assert!(retry.wait >= advised, "{outcome:?}: {:?}", retry.wait);
         assert!(

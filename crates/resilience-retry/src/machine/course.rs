@@ -53,7 +53,8 @@ pub enum Stop {
     NotReady,
     /// The failure is permanent.
     Permanent,
-    /// One of the family's layers refused, in a way that waiting does not mend.
+    /// One of the family's layers refused, in a way that waiting does not mend; or a policy that the next attempt would
+    /// have to pass [refuses everybody](resilience_core::Policy::refusing).
     Refused,
     /// The caller went away during the wait.
     Abandoned,
@@ -125,8 +126,8 @@ impl Course {
         self.deposit(plan);
     }
 
-    /// The current attempt ended with `outcome`. `replayable`, asked only where all depends on it, says whether
-    /// the request could be sent again.
+    /// The current attempt ended with `outcome`. `replayable` says whether the request could be sent again, and `refusing`
+    /// whether everybody is refused at present, so that there is nothing to wait for; each is asked only where all depends on it.
     ///
     /// The first attempt that got past the family's own layers earns its share of a retry.
     pub fn ended(
@@ -134,6 +135,7 @@ impl Course {
         plan: &Plan,
         outcome: Outcome,
         replayable: impl FnOnce() -> bool,
+        refusing: impl FnOnce(&mut Now) -> bool,
         now: &mut Now,
     ) -> Decision {
         if !matches!(outcome, Outcome::Refused { .. }) {
@@ -149,6 +151,9 @@ impl Course {
         }
         if !replayable() {
             return Decision::Stop(Stop::NotReplayable);
+        }
+        if refusing(now) {
+            return Decision::Stop(Stop::Refused);
         }
         let wait = self.next_wait(plan, after, now);
         if self.until().is_some_and(|until| now.get() + wait >= until) {

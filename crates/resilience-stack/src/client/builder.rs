@@ -15,7 +15,7 @@ use resilience_http::{
 use resilience_ratelimit::RateLimit;
 use resilience_retry::RetryLayer;
 use resilience_timeout::{DeadlineLayer, TimeoutLayer, attempt_timeout};
-use std::{marker::PhantomData, time::Duration};
+use std::{any::Any, marker::PhantomData, time::Duration};
 use tower_layer::Identity;
 
 /// Builds a [`ClientStack`]: see the [module](super) for what is in it, and the defaults.
@@ -131,7 +131,9 @@ impl<P, F, L, B, K> ClientBuilder<P, F, L, B, K> {
         self
     }
 
-    /// Retries as `layer` does, instead of the default: up to three attempts, within a budget of the stack's own.
+    /// Retries as `layer` does, instead of the default: up to three attempts, within a budget of the stack's own. While the
+    /// stack's [`Breaker`] refuses everybody nothing is retried, whatever the layer has been
+    /// [told](RetryLayer::unless_refusing) besides.
     ///
     /// The layer is one for HTTP or gRPC, as `.http()` or `.grpc()` makes it. For gRPC calls that are not idempotent, see
     /// [`HttpReplay::deny_if`].
@@ -177,6 +179,9 @@ impl<P, F, L, B, K> ClientBuilder<P, F, L, B, K> {
 
     /// Refuses calls while the dependency is taken to be down: a [`Breaker`], one per key, or any other policy. Default:
     /// [`Breaker::new`].
+    ///
+    /// While a `Breaker` refuses everybody, what has failed is not retried; any other policy is [not
+    /// asked](RetryLayer::unless_refusing).
     pub fn breaker<C>(self, breaker: C) -> ClientBuilder<P, F, L, B, C> {
         ClientBuilder {
             fallback: self.fallback,
@@ -205,6 +210,19 @@ impl<P, F, L, B, K> ClientBuilder<P, F, L, B, K> {
 }
 
 impl<P> Rest<P> {
+    /// The retries, which do not wait for a `breaker` that refuses everybody.
+    ///
+    /// Any type can stand in the breaker's place, and what it is a policy for is not known here: a breaker per key is none for
+    /// `()`. So it is looked at, and only the one that can be asked is.
+    fn retry(&self, breaker: Option<&impl Any>) -> Result<HttpRetryLayer, ConfigError> {
+        let retry = self.retry.clone()?;
+        let breaker = breaker.and_then(|breaker| <dyn Any>::downcast_ref::<Breaker>(breaker));
+        Ok(match breaker {
+            Some(breaker) => retry.unless_refusing(breaker.clone()),
+            None => retry,
+        })
+    }
+
     fn deadline(&self) -> Result<DeadlineLayer<HttpDeadline, HttpAnswer<Boxed>>, ConfigError> {
         let max = config::duration("deadline", self.deadline)?;
         let deadline = DeadlineLayer::builder(self.name.clone()).max(max);
@@ -221,7 +239,7 @@ impl<P> Rest<P> {
     }
 }
 
-impl<F, L, B, K> ClientBuilder<Http, F, L, B, K> {
+impl<F, L, B, K: 'static> ClientBuilder<Http, F, L, B, K> {
     /// The stack, or which setting cannot be.
     pub fn build(self) -> Result<HttpClientStack<F, ClientPolicies<L, B, K>>, ConfigError> {
         let name = self.rest.name.clone();
@@ -233,7 +251,7 @@ impl<F, L, B, K> ClientBuilder<Http, F, L, B, K> {
         let policies = GuardLayer::new((self.rate_limit?, self.bulkhead?, self.breaker?));
         let guard = policies.clone().classify(self.rest.classify);
         let deadline = self.rest.deadline()?;
-        let retry = self.rest.retry.clone()?;
+        let retry = self.rest.retry(policies.policy().2.as_ref())?;
         let timeout = self.rest.attempt_timeout(retry.retries())?;
         let layers = (
             self.fallback,
@@ -248,7 +266,7 @@ impl<F, L, B, K> ClientBuilder<Http, F, L, B, K> {
 }
 
 #[cfg(feature = "tonic")]
-impl<F, L, B, K> ClientBuilder<Grpc, F, L, B, K> {
+impl<F, L, B, K: 'static> ClientBuilder<Grpc, F, L, B, K> {
     /// The stack, or which setting cannot be.
     pub fn build(self) -> Result<GrpcClientStack<F, ClientPolicies<L, B, K>>, ConfigError> {
         let name = self.rest.name.clone();
@@ -260,7 +278,7 @@ impl<F, L, B, K> ClientBuilder<Grpc, F, L, B, K> {
         let policies = GuardLayer::new((self.rate_limit?, self.bulkhead?, self.breaker?));
         let guard = policies.clone().classify(self.rest.classify);
         let deadline = self.rest.deadline()?;
-        let retry = self.rest.retry.clone()?;
+        let retry = self.rest.retry(policies.policy().2.as_ref())?;
         let timeout = self.rest.attempt_timeout(retry.retries())?;
         let layers = (
             self.fallback,

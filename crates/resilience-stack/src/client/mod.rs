@@ -6,7 +6,7 @@
 //! |---|---|---|
 //! | fallback | none | [`fallback`](ClientBuilder::fallback) |
 //! | deadline | 10 s for the whole call, or what it [states](resilience_http::HttpDeadline) if that is less | [`deadline`](ClientBuilder::deadline) |
-//! | retry | as [`RetryLayer::builder`] has it: three attempts, within a budget | [`retry`](ClientBuilder::retry), [`without_retry`](ClientBuilder::without_retry) |
+//! | retry | as [`RetryLayer::builder`] has it: three attempts, within a budget; none while the breaker refuses everybody | [`retry`](ClientBuilder::retry), [`without_retry`](ClientBuilder::without_retry) |
 //! | rate limit | none | [`rate_limit`](ClientBuilder::rate_limit) |
 //! | bulkhead | 100 calls in flight | [`bulkhead`](ClientBuilder::bulkhead), [`without_bulkhead`](ClientBuilder::without_bulkhead) |
 //! | breaker | as [`Breaker::new`] has it | [`breaker`](ClientBuilder::breaker), [`without_breaker`](ClientBuilder::without_breaker) |
@@ -15,6 +15,10 @@
 //!
 //! Rate limit, bulkhead and breaker are one guard; permits last until the body of the response ends. What the preset
 //! makes itself has the name of the stack, in refusals and metrics.
+//!
+//! A call whose failure opens the breaker, or which fails as its probe, is not retried: it would wait, and then be refused. So its
+//! fallback answers at once. That is for a [`Breaker`]; what else stands in its place, such as one per key, may refuse some
+//! and not others. Name it with [`RetryLayer::unless_refusing`] where it does not.
 //!
 //! # Over HTTP
 //!
