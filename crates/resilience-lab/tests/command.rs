@@ -151,6 +151,7 @@ fn the_json_has_all_that_was_found() {
     let terms = Terms {
         seed: 7,
         only: vec![suite::find(SHORT).unwrap()],
+        peers: false,
     };
     let mut found = suite::run(&terms, &()).unwrap();
     // The command adds what it takes to run it again.

@@ -51,25 +51,21 @@ enum Client {
     Of(Stack),
     /// The presets with their default deadline, which is longer than what the server advises.
     Lasting,
-    /// With a backoff as long as what the server advises besides.
-    Spread,
 }
 
 impl Client {
-    const ALL: [Self; 6] = [
+    const ALL: [Self; 5] = [
         Self::Of(Stack::Nothing),
         Self::Of(Stack::Naive),
         Self::Of(Stack::Tower),
         Self::Of(Stack::Presets),
         Self::Lasting,
-        Self::Spread,
     ];
 
     fn name(self) -> &'static str {
         match self {
             Self::Of(stack) => stack.name(),
             Self::Lasting => "presets, deadline 10 s",
-            Self::Spread => "presets, deadline 10 s, backoff 2 s",
         }
     }
 
@@ -78,22 +74,18 @@ impl Client {
     }
 
     fn layers(self, sim: &Sim) -> Result<Outgoing, BoxError> {
-        let mut config = client()?;
         match self {
-            Self::Of(stack) => return stack.client(sim, "client"),
-            Self::Lasting => {}
-            Self::Spread => {
-                if let Some(retry) = &mut config.retry {
-                    (retry.backoff.base, retry.backoff.cap) = (ADVICE, ADVICE);
-                }
+            Self::Of(stack) => stack.client(sim, "client"),
+            Self::Lasting => {
+                let mut config = client()?;
+                config.deadline = ClientConfig::default().deadline;
+                calling(sim, "client", config)
             }
         }
-        config.deadline = ClientConfig::default().deadline;
-        calling(sim, "client", config)
     }
 
-    fn why_not(self, callers: Callers) -> (&'static str, &'static str) {
-        let requests = match (self, callers) {
+    fn why_not(self, callers: Callers) -> &'static str {
+        match (self, callers) {
             (Self::Of(_), Callers::Users) => {
                 "With the suite's deadline of 1 s, no retry can wait for 2 s: the call fails at once, and its user calls again. \
                  See the row with the default deadline."
@@ -102,10 +94,7 @@ impl Client {
                 "What the server advises holds back the call that it answers. New calls are not held back: at one call per second, \
                  no client has the ten failures that its breaker needs."
             }
-        };
-        let peak = "The jitter on top of an advised delay is the backoff's, at most 100 ms: clients that are refused at the same \
-            moment come back within 100 ms. A longer backoff spreads them.";
-        (requests, peak)
+        }
     }
 }
 
@@ -125,17 +114,13 @@ pub(super) fn run(context: &Context<'_>) -> Result<Finding, BoxError> {
             let (mut requests, mut peak) =
                 (Number::new(seen.requests, 2), Number::new(seen.peak(), 1));
             if client.is_preset() {
-                let why_not = client.why_not(callers);
-                requests = requests.at_most(1.1).because(why_not.0);
-                peak = peak.at_most(2.0).because(why_not.1);
+                requests = requests.at_most(1.1).because(client.why_not(callers));
+                peak = peak.at_most(2.0);
             }
             finding = finding
                 .figure(client.name(), &format!("requests, {who}"), requests, 0.3)
                 .figure(client.name(), &format!("peak, {who}"), peak, 0.5);
-            if matches!(
-                client,
-                Client::Of(Stack::Naive) | Client::Lasting | Client::Spread
-            ) {
+            if matches!(client, Client::Of(Stack::Naive) | Client::Lasting) {
                 chart = chart.steps(client.name(), seen.over_time);
             }
         }

@@ -50,7 +50,7 @@ const TEXT: &str = "For a minute the dependency is dead, in one of three ways: i
 
 const WHY_LATE: &str = "One call in a hundred, or a little more, is not refused by a breaker: those before it opens, and its probes. Each \
     process has a breaker of its own, which ten calls have to fail for, and which probes every 3 s in the end, among 150 calls; \
-    what hangs takes the 100 ms of the attempt, and what has failed waits for a retry that the breaker refuses.";
+    what hangs takes the 100 ms of the attempt.";
 
 /// What stands between callers and dependency.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -127,7 +127,7 @@ pub(super) fn run(context: &Context<'_>) -> Result<Finding, BoxError> {
         let mut chart = Chart::new(
             format!("Calls at the dead dependency: {how}"),
             Axis::new("time", "s"),
-            Axis::new("calls per second", "1/s").log(),
+            Axis::new("load", "calls per second").log(),
         );
         for (client, runs) in Client::ALL.into_iter().zip(runs) {
             let mut answered = Number::new(100.0 * least(&runs), 2).unit("%");

@@ -205,4 +205,6 @@ const TEXT: &str = "The server fails every call for 30 s, or lets it hang, while
     tiers: the last of three servers that call one another fails, with 50 calls per second at the first, and the layers of the stack \
     around each client and each server. Back: how long after the outage, in which the server failed, 95 % of the calls are \
     answered again. Success at 1 % faults: one of a hundred attempts fails at once, by chance, and nothing else \
-    is wrong.";
+    is wrong.\n\n\
+    The faults fail none of the presets' calls. Those that fail came when by chance 30 others were at the server: its bulkhead \
+    refuses, and advises to come back in a second, when the deadline of 1 s has passed. Tower's retries do not look at advice.";

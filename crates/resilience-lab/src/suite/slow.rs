@@ -42,19 +42,16 @@ enum Client {
     Of(Stack),
     /// The presets with the timeouts that they have by default: 3 s for an attempt, 10 s for a call.
     Default,
-    /// And no retries.
-    Once,
 }
 
 impl Client {
-    const ALL: [Self; 7] = [
+    const ALL: [Self; 6] = [
         Self::Bare,
         Self::Of(Stack::Nothing),
         Self::Of(Stack::Naive),
         Self::Of(Stack::Tower),
         Self::Of(Stack::Presets),
         Self::Default,
-        Self::Once,
     ];
 
     fn name(self) -> &'static str {
@@ -62,7 +59,6 @@ impl Client {
             Self::Bare => "not even a timeout",
             Self::Of(stack) => stack.name(),
             Self::Default => "presets, default timeouts",
-            Self::Once => "presets, default timeouts, no retries",
         }
     }
 
@@ -70,14 +66,11 @@ impl Client {
         let layers = match self {
             Self::Bare => return Ok(BoxCloneService::new(inner)),
             Self::Of(stack) => stack.client(sim, "dependency")?,
-            Self::Default | Self::Once => {
+            Self::Default => {
                 let (mut config, default) =
                     (client()?, resilience_stack::config::ClientConfig::default());
                 (config.deadline, config.attempt_timeout) =
                     (default.deadline, default.attempt_timeout);
-                if self == Self::Once {
-                    config.retry = None;
-                }
                 calling(sim, "dependency", config)?
             }
         };
@@ -100,15 +93,9 @@ pub(super) fn run(context: &Context<'_>) -> Result<Finding, BoxError> {
     for (client, run) in Client::ALL.into_iter().zip(runs) {
         let mut most = Number::new(float(run.most), 0);
         let mut p99 = Number::new(run.slower(), 2);
-        if matches!(
-            client,
-            Client::Of(Stack::Presets) | Client::Default | Client::Once
-        ) {
+        if matches!(client, Client::Of(Stack::Presets) | Client::Default) {
             most = most.at_most(BULKHEAD);
-            p99 = p99.at_most(1.2).because(
-                "What the bulkhead refuses is tried again after a backoff, and holds its thread meanwhile. Until the first \
-                 timeouts open the breaker, after 3 s, more threads wait so than there are; see the row without retries.",
-            );
+            p99 = p99.at_most(1.2);
         }
         let answered = Number::new(100.0 * run.during.success, 2).unit("%");
         finding = finding
