@@ -70,8 +70,9 @@ fn by_place(text: &str) -> Places {
                 names.insert(number, place_of(name));
             }
             let at = &names[number];
-            // What is inlined of the library belongs to those who use it; and the file of what is called is not where we are.
-            let inlined = at == STD && !line.starts_with("fl=");
+            // What is inlined of the library counts with what stands before it, mostly those who use it; and the file of what
+            // is called is not where we are.
+            let inlined = at == STD && line.starts_with("fi=");
             if line.starts_with('f') && !inlined {
                 place.clone_from(at);
             }
@@ -90,7 +91,7 @@ fn by_place(text: &str) -> Places {
 
 /// What a reader calls the place where a file is.
 fn place_of(file: &str) -> String {
-    let ours = file.split_once("/resilience-").map(|(_, rest)| rest);
+    let ours = file.split_once("/crates/resilience-").map(|(_, rest)| rest);
     if let Some((name, path)) = ours.and_then(|rest| rest.split_once("/src/")) {
         // Of a module, whatever file it is in.
         let module = path.split(['/', '.']).next().expect("one at least");
@@ -100,7 +101,7 @@ fn place_of(file: &str) -> String {
         let package = rest.split('/').nth(1).unwrap_or(rest);
         let name = package.rsplit_once('-').map_or(package, |(name, _)| name);
         return match name {
-            "allocation-counter" => "allocator".to_owned(),
+            "allocation-counter" => "counting".to_owned(),
             name => name.to_owned(),
         };
     }
@@ -125,7 +126,7 @@ mod tests {
 
     #[test]
     fn costs_count_where_they_arise() {
-        let text = "events: Ir Ge\n\nfl=(1) /work/crates/resilience-core/src/guard/service.rs\nfn=(1) call\n12 5 1\n+2 3\n\
+        let text = "events: Ir Ge\n\nfl=(1) /w/crates/resilience-core/src/guard/service.rs\nfn=(1) call\n12 5 1\n+2 3\n\
             fi=(2) /rustc/abc/library/core/src/option.rs\n* 2\nfe=(1)\n+1 4\ncfi=(3) /x/malloc.c\ncfn=(2) malloc\ncalls=1 90\n13 70\n\
             \nfl=(3)\nfn=(2)\n90 70\n";
         let places = by_place(text);
@@ -133,6 +134,12 @@ mod tests {
         assert_eq!(of("core::guard"), Some(14.0), "with what is inlined");
         assert_eq!(of(STD), None);
         assert_eq!(of("allocator"), None, "its name stood at the call alone");
+        // Functions of one file follow one another without its name.
+        let text = "fl=(1) /rustc/abc/library/core/src/ptr/mod.rs\nfn=(1) a\n1 7\nfi=(2) /w/crates/resilience-core/src/gate.rs\n2 3\n\
+            fe=(1)\nfn=(2) b\n1 11\n";
+        let places = by_place(text);
+        assert_eq!(places["core::gate"], 3.0);
+        assert_eq!(places[STD], 18.0);
     }
 
     #[test]
@@ -153,6 +160,7 @@ mod tests {
                 "./string/../sysdeps/x86_64/memmove-vec-unaligned-erms.S",
                 "memcpy",
             ),
+            ("/w/resilience-rs/benches/src/drive.rs", "driver"),
             ("src/drive.rs", "other"),
         ] {
             assert_eq!(place_of(file), place, "{file}");

@@ -56,7 +56,7 @@ pub struct Subject {
     pub quick: bool,
     /// Whether its state is so large that a short batch would measure no more than how it comes into the caches.
     pub large: bool,
-    /// How often a call allocates, if it is ours.
+    /// How often a call allocates, the bare service included, if it is ours.
     pub allocations: f64,
     pub make: Box<dyn Fn() -> Instance>,
 }

@@ -6,7 +6,10 @@ use crate::{
     subject::{Bare, By, Instance, Subject, unseen},
 };
 use bytes::Bytes;
-use http::{HeaderMap, HeaderValue, Method, Request, Response, header::CONTENT_TYPE};
+use http::{
+    HeaderMap, HeaderName, HeaderValue, Method, Request, Response,
+    header::{ACCEPT, ACCEPT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, DATE, HOST, TE, USER_AGENT},
+};
 use http_body::{Body, Frame, SizeHint};
 use http_body_util::Empty;
 use resilience_core::{BoxError, clock};
@@ -34,12 +37,49 @@ pub enum Kind {
 impl Kind {
     fn request(self) -> Request<Empty<Bytes>> {
         let mut request = Request::new(Empty::new());
-        if self == Self::Grpc {
-            const GRPC: HeaderValue = HeaderValue::from_static("application/grpc");
-            *request.method_mut() = Method::POST;
-            request.headers_mut().insert(CONTENT_TYPE, GRPC);
-        }
+        let usual: &[_] = match self {
+            Self::Http | Self::HttpLater => &[
+                (HOST, "inventory.example:8080"),
+                (USER_AGENT, "bench/1.0"),
+                (ACCEPT, "application/json"),
+                (ACCEPT_ENCODING, "gzip, br"),
+            ],
+            Self::Grpc => {
+                *request.method_mut() = Method::POST;
+                &[
+                    (TE, "trailers"),
+                    (CONTENT_TYPE, "application/grpc"),
+                    (USER_AGENT, "tonic/0.14"),
+                ]
+            }
+        };
+        set(request.headers_mut(), usual);
         request
+    }
+
+    fn response(self) -> Response<HelloBody> {
+        let mut response = Response::new(HelloBody {
+            data: true,
+            trailers: self == Self::Grpc,
+        });
+        let usual: &[_] = match self {
+            Self::Http | Self::HttpLater => &[
+                (CONTENT_TYPE, "text/plain; charset=utf-8"),
+                (CONTENT_LENGTH, "5"),
+                (DATE, "Sun, 06 Nov 1994 08:49:37 GMT"),
+            ],
+            Self::Grpc => &[(CONTENT_TYPE, "application/grpc")],
+        };
+        set(response.headers_mut(), usual);
+        response
+    }
+}
+
+/// Headers as requests and responses have them.
+fn set(headers: &mut HeaderMap, usual: &[(HeaderName, &'static str)]) {
+    headers.reserve(usual.len());
+    for (name, value) in usual {
+        headers.insert(name, HeaderValue::from_static(value));
     }
 }
 
@@ -81,10 +121,7 @@ impl Future for HelloFuture {
             self.pending = pending;
             return Poll::Pending;
         }
-        Poll::Ready(Ok(Response::new(HelloBody {
-            data: true,
-            trailers: self.kind == Kind::Grpc,
-        })))
+        Poll::Ready(Ok(self.kind.response()))
     }
 }
 
@@ -197,14 +234,14 @@ pub fn subjects() -> Vec<Subject> {
             "",
             server(Kind::Http, |name| ServerStack::http(name)),
         )
-        .allocating(5.0)
+        .allocating(9.0)
         .over(Bare::Whole(Kind::Http)),
         subject(
             "preset of a gRPC server",
             "",
             server(Kind::Grpc, |name| ServerStack::grpc(name)),
         )
-        .allocating(10.0)
+        .allocating(12.0)
         .over(Bare::Whole(Kind::Grpc)),
         subject("preset of an HTTP client, one pending poll", "", || {
             instance(Kind::HttpLater, |hello| {
@@ -213,7 +250,7 @@ pub fn subjects() -> Vec<Subject> {
                 (stack.expect(VALID).layer(hello), verify)
             })
         })
-        .allocating(3.0)
+        .allocating(9.0)
         .over(Bare::Whole(Kind::HttpLater)),
     ]
 }

@@ -146,8 +146,8 @@ impl Backoff {
     /// What to wait on top of a delay that a server has advised, in place of [`wait`](Self::wait).
     ///
     /// The server tells everybody the same, so waits are spread over a time as long as the delay, if that is longer than they
-    /// are spread by themselves; so that the attempt can still be made, over `room` at most. Without jitter, and where nothing is
-    /// advised, it is the wait alone.
+    /// are spread by themselves; over `room` at most, and from nothing on where that is less than the shortest wait. Without
+    /// jitter, and where nothing is advised, it is the wait alone. To [`Jitter::Decorrelated`], what comes of it is the previous wait of the next.
     pub fn wait_on_top(
         &self,
         advised: Duration,
@@ -160,7 +160,9 @@ impl Backoff {
         if self.jitter == Jitter::None || advised.is_zero() {
             return spread((low, high), entropy);
         }
-        spread((low.min(room), high.max(advised).min(room)), entropy)
+        let high = high.max(advised).min(room);
+        let low = if low > high { Duration::ZERO } else { low };
+        spread((low, high), entropy)
     }
 
     /// The shortest and the longest that a wait can be.

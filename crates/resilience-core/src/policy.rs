@@ -23,7 +23,7 @@ pub trait Policy<Req: ?Sized> {
 
     /// Whether the policy refuses everybody at present, so that nobody should wait for the inner service.
     ///
-    /// Asked only when the inner service is not ready.
+    /// Asked when the inner service is not ready, and by retries before they wait.
     fn refusing(&self, now: &mut Now) -> bool {
         let _ = now;
         false

@@ -105,8 +105,8 @@ impl Now {
         }
     }
 
-    /// The present as the layer outside has read it, if this is [during](crate::clock::during) its call; else
-    /// [`lazy`](Self::lazy).
+    /// The present as the layer outside has read it, if it is first asked for [during](crate::clock::during) that layer's call; else
+    /// as [`lazy`](Self::lazy) has it.
     #[cfg(all(feature = "tower", not(resilience_loom)))]
     #[inline]
     pub const fn of_call() -> Self {

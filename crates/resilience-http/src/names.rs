@@ -8,9 +8,9 @@ pub(crate) static GRPC_MESSAGE: HeaderName = HeaderName::from_static("grpc-messa
 pub(crate) static GRPC_TIMEOUT: HeaderName = HeaderName::from_static("grpc-timeout");
 pub(crate) static PUSHBACK: HeaderName = HeaderName::from_static("grpc-retry-pushback-ms");
 
-/// As many headers as are looked through sooner than one name is hashed: for a gRPC call through a server's stack, which looks
-/// for six, 500 instructions of 5,400 less.
-const FEW: usize = 8;
+/// As many headers as are looked through sooner than a name is hashed: those of a gRPC request, and trailers. For a call through
+/// the stack of a gRPC server, which looks for six, 650 instructions of 5,700 less. Among four, it is 225 more for an HTTP server.
+const FEW: usize = 3;
 
 /// The first value of a header.
 pub(crate) fn first<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a HeaderValue> {

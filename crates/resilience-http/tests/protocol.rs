@@ -31,6 +31,8 @@ fn among(
             HeaderValue::from_static(value),
         );
         let place = place.index(others.len() + 1);
+        // The first counts.
+        others.push((header.0.clone(), HeaderValue::from_static("16")));
         others.insert(place, header);
     }
     let mut headers = HeaderMap::new();

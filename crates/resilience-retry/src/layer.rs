@@ -117,11 +117,12 @@ impl<C, R> RetryLayer<C, R> {
         RetryLayer { parts }
     }
 
-    /// Does not retry while `policy` [refuses everybody](Policy::refusing): the caller gets the failure that there is, at once,
-    /// in place of a refusal after the wait. For the breaker that attempts pass further in; the presets name theirs.
+    /// Does not retry while `policy` says that it is [refusing](Policy::refusing): the caller gets the failure that there is, at
+    /// once, instead of what may be a refusal after the wait. For the breaker that attempts pass further in; the presets name theirs.
     ///
     /// It is asked when an attempt has failed that would be retried, before the wait, and not whether it will still refuse
-    /// when the wait is over. Where several are named, one that refuses is enough.
+    /// when the wait is over: a breaker is refusing until it has closed, and so no retry is its probe. Where several are named, one that
+    /// refuses is enough.
     ///
     /// A policy that refuses by what the request says, such as a breaker per key, does not refuse everybody; one that is full for
     /// a moment, such as a bulkhead, does, and is seldom meant.

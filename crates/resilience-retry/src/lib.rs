@@ -72,7 +72,7 @@
 //! A delay that a server advises is a lower bound, [capped](RetryBuilder::advice_cap). On top comes the backoff's wait, spread
 //! over as long a time as the delay, if that is longer: "2 s" means a retry between 2 and 4 s from now. For a server that has too
 //! much to do tells many the same, at the same moment, and they would be back together. Where there is a
-//! deadline the spread ends before it: nobody is given up who could have come back after the delay alone.
+//! deadline, they are spread over half of the time that is left after the delay, at most: the other half is for the attempt.
 //!
 //! With [`Jitter::None`](resilience_core::Jitter::None) nothing is spread: it is the delay, and the backoff's wait.
 //! gRFC A6 has a client retry exactly when the pushback is over, without jitter, which spreads clients only if the server tells
@@ -83,7 +83,7 @@
 //!
 //! # While the breaker is open
 //!
-//! The call whose failure opens the breaker would wait, and then be refused. A layer that
+//! The call whose failure opens the breaker would wait, most likely to be refused. A layer that
 //! [knows the breaker](RetryLayer::unless_refusing) returns the failure at once instead, and a fallback answers without delay.
 //!
 #![cfg_attr(feature = "tower", doc = "```")]

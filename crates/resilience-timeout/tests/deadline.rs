@@ -611,9 +611,13 @@ fn the_layers_inside_share_its_look_at_the_clock() {
         let now = Now::of_call().get();
         async move { Ok::<_, BoxError>((now, req.carried.unwrap())) }
     }));
-    let answer = service.call(Ask::default());
-    let now = Now::of_call().get();
+    // Whatever somebody outside has lent: how much time is left is reckoned from the present.
+    let before = clock::now();
+    let (answer, after) = clock::during(before - ms(3_000), || {
+        (service.call(Ask::default()), Now::of_call().get())
+    });
     let (seen, deadline) = assert_ready_ok!(task::spawn(answer).poll());
     assert_eq!(seen + ms(200), deadline.timestamp());
-    assert!(now > seen, "after the call, the clock is read again");
+    assert!(seen >= before, "{seen:?} {before:?}");
+    assert_eq!(after, before - ms(3_000), "it is lent for the call alone");
 }

@@ -33,9 +33,11 @@ std::thread_local! {
 
 /// Runs `call`, the call of an inner service, during which [`Now::of_call`] is `now`.
 ///
-/// The layers of a stack call one another within a microsecond, mostly, and each would look at the clock (28 ns here, where
-/// this takes 2): the outermost that does lends the others its time. It ends with `call`, so that what is polled later reads
-/// the clock again; and what works long within `call` should read [`now`].
+/// The layers of a stack call one another within a microsecond, mostly, and each would look at the clock, for 28 ns: the
+/// outermost that does lends the others its time. It ends with `call`, so that what is polled later reads the clock again.
+///
+/// What works long within `call`, before it calls a layer of this family, should read [`now`], and lend that. The same holds for
+/// a service that brings futures to their end within its `call`, by `block_on` or the like: their guards have the time that was lent.
 #[inline]
 pub fn during<R>(now: Timestamp, call: impl FnOnce() -> R) -> R {
     let _end = End(CALL.replace(Some(now)));

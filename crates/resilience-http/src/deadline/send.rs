@@ -127,7 +127,7 @@ impl<S, R: Clone> Layer<S> for SendDeadlineLayer<R> {
 /// | | |
 /// |---|---|
 /// | `poll_ready` | the inner service's |
-/// | `call` | reads the clock if the request has a deadline; sets the header and calls, or refuses |
+/// | `call` | asks for the [time of the call](Now::of_call) if the request has a deadline; sets the header and calls, or refuses |
 /// | dropping the future | drops the inner call |
 /// | `clone` | a clone of the inner service, with the same configuration |
 #[derive(Clone, Debug)]

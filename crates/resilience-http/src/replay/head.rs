@@ -1,7 +1,8 @@
 //! The head of a request, for further attempts.
 
-use http::{Extensions, Request, request::Parts};
+use http::request::Parts;
 use resilience_core::Deadline;
+use std::mem;
 
 /// A copy of a head.
 #[derive(Clone)]
@@ -13,23 +14,17 @@ pub(super) struct KeptHead {
 }
 
 impl KeptHead {
-    pub(super) fn of(head: &Parts) -> Self {
+    pub(super) fn of(head: &mut Parts) -> Self {
         let deadline = head.extensions.get().copied();
-        let alone = deadline.filter(|_| head.extensions.len() == 1);
-        let extensions = match alone {
-            Some(_) => Extensions::new(),
-            None => head.extensions.clone(),
-        };
-        let (mut parts, ()) = Request::new(()).into_parts();
-        parts.method = head.method.clone();
-        parts.uri = head.uri.clone();
-        parts.version = head.version;
-        parts.headers = head.headers.clone();
-        parts.extensions = extensions;
-        Self {
-            parts,
-            deadline: alone,
+        let deadline = deadline.filter(|_| head.extensions.len() == 1);
+        if deadline.is_none() {
+            let parts = head.clone();
+            return Self { parts, deadline };
         }
+        let extensions = mem::take(&mut head.extensions);
+        let parts = head.clone();
+        head.extensions = extensions;
+        Self { parts, deadline }
     }
 
     pub(super) fn parts(&self) -> &Parts {

@@ -235,7 +235,7 @@ impl<B: Body> Replay<Request<B>> for HttpReplay {
         if !repeatable || req.extensions().get::<NoRetry>().is_some() {
             return (req.map(ReplayBody::plain), None);
         }
-        let (head, body) = req.into_parts();
+        let (mut head, body) = req.into_parts();
         let may_repeat = self.may_repeat(&head);
         let (body, kept) = if body.is_end_stream() {
             let hint = body.size_hint();
@@ -246,7 +246,7 @@ impl<B: Body> Replay<Request<B>> for HttpReplay {
             (ReplayBody::shared(reader), KeptBody::Shared(keeper))
         };
         let kept = KeptRequest {
-            head: KeptHead::of(&head),
+            head: KeptHead::of(&mut head),
             body: kept,
             may_repeat,
         };

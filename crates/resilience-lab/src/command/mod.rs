@@ -6,25 +6,32 @@ pub(crate) mod suite;
 pub(crate) mod sweep;
 pub(crate) mod theory;
 
-use rehearsal::{Files, write};
+use rehearsal::Files;
 use std::{
-    fs::File,
-    io::{self, BufWriter},
+    fmt::Display,
+    fs::{self, File},
     path::Path,
 };
 
 /// The seed of the committed figures.
 const SEED: u64 = 42;
 
-/// Creates a file, and the directory that it is to be in; an error says which file.
-fn create(path: &Path) -> Result<BufWriter<File>, String> {
-    let create = || {
+/// Whether a file can be written: creates it if it is not there, and the directory that it is to be in. What is in it stays.
+fn writable(path: &Path) -> Result<(), String> {
+    let open = || {
         if let Some(directory) = path.parent() {
-            std::fs::create_dir_all(directory)?;
+            fs::create_dir_all(directory)?;
         }
-        File::create(path)
+        File::options().create(true).append(true).open(path)
     };
-    create()
-        .map(BufWriter::new)
-        .map_err(|error: io::Error| format!("{}: {error}", path.display()))
+    open().map(drop).map_err(|error| in_file(path, &error))
+}
+
+/// Writes the whole of a file.
+fn save(path: &Path, content: &[u8]) -> Result<(), String> {
+    fs::write(path, content).map_err(|error| in_file(path, &error))
+}
+
+fn in_file(path: &Path, error: &dyn Display) -> String {
+    format!("{}: {error}", path.display())
 }

@@ -1,6 +1,6 @@
 //! What `run` and `sweep` have in common.
 
-use super::create;
+use super::{save, writable};
 use clap::Args;
 use resilience_core::BoxError;
 use resilience_lab::{
@@ -8,8 +8,7 @@ use resilience_lab::{
     report::{Report, Terminal},
 };
 use std::{
-    fs::File,
-    io::{self, BufWriter, Write as _},
+    io::{self, Write as _},
     path::PathBuf,
 };
 
@@ -37,12 +36,6 @@ pub(crate) struct Files {
     html: Option<PathBuf>,
 }
 
-/// Where a report goes besides the terminal.
-pub(crate) struct Outputs {
-    json: Option<BufWriter<File>>,
-    html: Option<(BufWriter<File>, PathBuf)>,
-}
-
 impl Files {
     pub(crate) fn rehearsal(&self) -> Result<Rehearsal, Error> {
         let mut rehearsal = Rehearsal::load(&self.scenario)?;
@@ -55,30 +48,25 @@ impl Files {
         })
     }
 
-    /// Opened first: a mistyped path shall not cost a run.
-    pub(crate) fn outputs(&self) -> Result<Outputs, String> {
-        let json = self.json.as_deref().map(create).transpose()?;
-        let html = self
-            .html
-            .as_ref()
-            .map(|path| Ok::<_, String>((create(path)?, path.clone())));
-        let html = html.transpose()?;
-        Ok(Outputs { json, html })
+    /// Whether the report can go where it is to: a mistyped path shall not cost a run.
+    pub(crate) fn check_outputs(&self) -> Result<(), String> {
+        let outputs = [self.json.as_deref(), self.html.as_deref()];
+        outputs.into_iter().flatten().try_for_each(writable)
     }
-}
 
-/// Shows a report, and writes it.
-pub(crate) fn write(report: &Report, outputs: Outputs) -> Result<(), BoxError> {
-    let table = report.to_terminal(Terminal::of_stdout());
-    io::stdout().write_all(table.as_bytes())?;
-    if let Some(mut json) = outputs.json {
-        json.write_all(report.to_json()?.as_bytes())?;
-        json.flush()?;
+    /// Shows a report, and writes it.
+    pub(crate) fn write(&self, report: &Report) -> Result<(), BoxError> {
+        let table = report.to_terminal(Terminal::of_stdout());
+        io::stdout().write_all(table.as_bytes())?;
+        if let Some(path) = &self.json {
+            save(path, report.to_json()?.as_bytes())?;
+        }
+        if let Some(path) = &self.html {
+            let mut html = Vec::new();
+            report.write_html(&mut html)?;
+            save(path, &html)?;
+            println!("\nWith charts: {}", path.display());
+        }
+        Ok(())
     }
-    if let Some((mut html, path)) = outputs.html {
-        report.write_html(&mut html)?;
-        html.flush()?;
-        println!("\nWith charts: {}", path.display());
-    }
-    Ok(())
 }

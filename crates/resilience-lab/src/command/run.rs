@@ -1,6 +1,6 @@
 //! `resilience-lab run`.
 
-use super::{Files, write};
+use super::Files;
 use clap::Args;
 use resilience_core::BoxError;
 
@@ -18,10 +18,9 @@ pub(crate) struct Options {
 impl Options {
     pub(crate) fn run(self) -> Result<bool, BoxError> {
         let rehearsal = self.files.rehearsal()?;
-        // Not before: what is wrong with the scenario shall not cost the last run's page.
-        let outputs = self.files.outputs()?;
+        self.files.check_outputs()?;
         let outcome = rehearsal.run()?;
-        write(&outcome.report(), outputs)?;
+        self.files.write(&outcome.report())?;
         let unmet = outcome.unmet();
         if !unmet.is_empty() {
             print!("\n{}", outcome.verdict());

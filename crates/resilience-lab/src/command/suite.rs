@@ -1,6 +1,6 @@
 //! `resilience-lab suite`.
 
-use super::{SEED, create};
+use super::{SEED, in_file, save, writable};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use resilience_core::BoxError;
@@ -10,7 +10,6 @@ use resilience_lab::{
 };
 use std::{
     fs,
-    io::Write as _,
     path::{Path, PathBuf},
 };
 
@@ -46,7 +45,7 @@ pub(crate) struct Options {
     #[arg(long)]
     peers: bool,
 
-    /// Writes the tables into FILE, in Markdown, between its markers
+    /// Writes the tables into FILE, in Markdown, between its markers; with `--only`, those of these scenarios
     #[arg(long, value_name = "FILE")]
     into: Option<PathBuf>,
 }
@@ -62,9 +61,14 @@ impl Options {
             peers: self.peers,
         };
         terms.check()?;
-        // Opened first: a mistyped path shall not cost a run.
-        let page = self.into.as_deref().map(Page::open).transpose()?;
-        let (json, mut html) = (create(&self.json)?, create(&self.html)?);
+        // First: a mistyped path shall not cost a run, nor a run that fails what is there.
+        let pages = [Some(&self.json), Some(&self.html), self.expect.as_ref()];
+        for path in pages.into_iter().flatten() {
+            writable(path)?;
+        }
+        if let Some(path) = &self.into {
+            Page::read(path)?;
+        }
         let bar = Bar::new();
         let mut outcome = suite::run(&terms, &bar)?;
         bar.0.finish_and_clear();
@@ -90,15 +94,18 @@ impl Options {
             .fact("command", command)
             .fact("version", env!("CARGO_PKG_VERSION"))
             .fact("machine", format!("{os} on {arch}, {cores} cores"));
-        serde_json::to_writer_pretty(json, &outcome)?;
+        let mut html = Vec::new();
         outcome.report.write_html(&mut html)?;
+        save(&self.json, &serde_json::to_vec_pretty(&outcome)?)?;
+        save(&self.html, &html)?;
         print!("{}", outcome.report.to_terminal(Terminal::of_stdout()));
         println!("\nWith charts: {}", self.html.display());
         if let Some(path) = &self.expect {
-            create(path)?.write_all(suite::expect(&outcome.figures).as_bytes())?;
+            save(path, suite::expect(&outcome.figures).as_bytes())?;
         }
-        if let Some(page) = page {
-            page.write(&outcome.report.to_markdown())?;
+        if let Some(path) = &self.into {
+            // Read again: somebody may have written other parts of it meanwhile.
+            Page::read(path)?.write(path, &outcome.report.to_markdown())?;
         }
         let mut wrong = outcome.report.missed();
         if self.check {
@@ -117,13 +124,12 @@ impl Options {
 
 /// A file with a part that is written anew.
 struct Page {
-    path: PathBuf,
     before: String,
     after: String,
 }
 
 impl Page {
-    fn open(path: &Path) -> Result<Self, String> {
+    fn read(path: &Path) -> Result<Self, String> {
         let page = fs::read_to_string(path).map_err(|error| in_file(path, &error))?;
         let parts = page
             .split_once(BEGIN)
@@ -132,26 +138,17 @@ impl Page {
             return Err(in_file(path, &"no markers between which to write"));
         };
         Ok(Self {
-            path: path.to_owned(),
             before: before.to_owned(),
             after: after.to_owned(),
         })
     }
 
     /// Replaces what is between the markers.
-    fn write(self, text: &str) -> Result<(), String> {
-        let Self {
-            path,
-            before,
-            after,
-        } = self;
-        fs::write(&path, format!("{before}{BEGIN}\n{text}\n{END}{after}"))
-            .map_err(|error| in_file(&path, &error))
+    fn write(self, path: &Path, text: &str) -> Result<(), String> {
+        let Self { before, after } = self;
+        let page = format!("{before}{BEGIN}\n{text}\n{END}{after}");
+        save(path, page.as_bytes())
     }
-}
-
-fn in_file(path: &Path, error: &dyn std::fmt::Display) -> String {
-    format!("{}: {error}", path.display())
 }
 
 /// How many simulations are done.

@@ -1,6 +1,6 @@
 //! `resilience-lab sweep`.
 
-use super::{Files, write};
+use super::Files;
 use clap::Args;
 use resilience_core::BoxError;
 use resilience_lab::rehearsal::Vary;
@@ -19,10 +19,9 @@ pub(crate) struct Options {
 impl Options {
     pub(crate) fn run(self) -> Result<bool, BoxError> {
         let rehearsal = self.files.rehearsal()?;
-        // Not before: what is wrong with the scenario shall not cost the last run's page.
-        let outputs = self.files.outputs()?;
+        self.files.check_outputs()?;
         let sweep = rehearsal.sweep(&self.vary)?;
-        write(&sweep.report(), outputs)?;
+        self.files.write(&sweep.report())?;
         Ok(true)
     }
 }

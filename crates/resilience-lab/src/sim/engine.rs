@@ -208,6 +208,9 @@ fn move_clock(by: Duration) {
 }
 
 /// Waits until the clock of the system shows `at`; returns how long ago that was. Timers fire as after [`move_clock`].
+///
+/// Like that, it counts on tokio not to park while a waker is deferred, which it is by `yield_now`: nothing else may be there
+/// to wake it.
 fn wait_for_clock(at: Timestamp) -> Duration {
     let early = at - clock::now();
     if !early.is_zero() {

@@ -48,7 +48,7 @@ impl Simulation {
     ///
     /// # Panics
     ///
-    /// If the scenario panics, if it waits for something that will never happen, or within another tokio runtime.
+    /// If the scenario panics, if it waits for something that will never happen (in real time it waits), or within another tokio runtime.
     pub fn run<T>(self, scenario: impl AsyncFnOnce(Sim) -> T) -> T {
         let pace = self.lateness.map_or(Pace::Virtual, Pace::Real);
         let is_virtual = matches!(pace, Pace::Virtual);

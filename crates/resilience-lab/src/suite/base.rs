@@ -33,8 +33,8 @@ pub const REFUSAL_COST: f64 = 0.005;
 /// How many processes call.
 pub const PROCESSES: u32 = 10;
 
-pub(super) const LEAD: &str = "Every scenario is run in virtual time, with the real layers, for each of the stacks that are \
-    compared. Unless it says otherwise: ten processes call one server, at Poisson's times. The server has ten workers and needs \
+pub(super) const LEAD: &str = "Every scenario is run with the real layers, for each of the stacks that are compared; in virtual time, \
+    unless a row says real time. Unless it says otherwise: ten processes call one server, at Poisson's times. The server has ten workers and needs \
     10 ms for a call on average, exponentially distributed, so that it can do 1,000 calls per second. It does not notice when a \
     caller gives up: dead work costs. A refusal costs it 50 µs. An attempt is given up after 100 ms, and a call, with all its \
     retries, after 1 s.";

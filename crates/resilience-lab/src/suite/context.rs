@@ -50,8 +50,8 @@ impl<'a> Context<'a> {
         self.seed
     }
 
-    /// Runs a simulation for each item, on as many threads as there are cores; in real time, on some more. Results are in the order of the items, whatever
-    /// order they were run in.
+    /// Runs a simulation for each item, on as many threads as there are cores; in real time, on some more. Results are in the
+    /// order of the items, whatever order they were run in.
     pub fn each<I: Send, T: Send>(
         &self,
         items: impl IntoIterator<Item = I>,

@@ -103,7 +103,7 @@ pub(super) fn section<'a>(rows: impl IntoIterator<Item = (&'a str, &'a Row)>) ->
 const TEXT: &str = "tower-resilience's breaker, retry budget and rate limit read the clock of the system, which nobody can move: its \
     rows are played in real time, after all others, several simulations at a time. Clients, servers and faults are the same, to the \
     nanosecond: arrivals and service times are planned, and what happens late happens as planned all the same. The layers see when it \
-    happens. How late that is was measured, of every event; where it is more than stands here, the machine was too busy, and the row \
+    happens. How late that is was measured, of every event of the simulated world; where it is more than stands here, the machine was too busy, and the row \
     has no figures. The rows of the presets in real time show what real time does to figures: their others are in virtual time.";
 
 impl Finding {

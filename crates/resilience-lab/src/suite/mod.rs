@@ -274,7 +274,8 @@ fn compared(peers: bool) -> Section {
             "time limiter of 1 s; up to 3 retries, but not where the circuit is open, within the default token bucket, with \
              ExponentialRandomBackoff of up to 100 ms, 200 ms and 400 ms; circuit breaker that opens at 20 % of 50 calls \
              or more in 5 s, for 250 ms (the presets' first opening; it does not grow), 3 half-open; bulkhead of 100, refusing at \
-             once; time limiter of 100 ms"
+             once; time limiter of 100 ms. A full bulkhead is not retried, and a success to the breaker, whose classifier knows \
+             nothing else that is no failure. Breakers of so many failures in a row are another kind there, not one beside this"
                 .into(),
             "bulkhead of 30, refusing at once; time limiter of 100 ms".into(),
         ])

@@ -24,7 +24,7 @@ type Failure = ResilienceError<BoxError>;
 /// Why this cannot be had.
 pub(super) const NOT_BUILT: Option<&str> = None;
 
-/// Which version this is, as the manifest of this crate says.
+/// Which version this is, at least: as the manifest of this crate says.
 pub(super) fn version() -> Result<String, BoxError> {
     let manifest: toml::Table = toml::from_str(include_str!("../../Cargo.toml"))?;
     let dependency = &manifest["dependencies"]["tower-resilience"];
@@ -40,7 +40,7 @@ pub(super) fn client(fallback: bool) -> Result<Outgoing, BoxError> {
         .max_attempts(1 + RETRIES as usize)
         .backoff(backoff)
         .budget(RetryBudgetBuilder::new().token_bucket().build()?)
-        .retry_on(|error: &Failure| !error.is_circuit_open())
+        .retry_on(|error: &Failure| !error.is_circuit_open() && !is_full(error))
         .retry_on_response(|response: &Response| !is_good(response.status()))
         .build();
     let is_failure = |result: &Result<Response, Failure>| match result {

@@ -199,9 +199,9 @@ impl Course {
         let (delay, wait) = match after {
             After::Backoff(delay) => (delay, backoff.wait(made, waited, entropy)),
             After::Advice(advised) => {
-                // Nobody is given up because others were told the same.
+                // Half of what is left then is the attempt's: nobody is given up because others were told the same.
                 let room = self.until().map_or(Duration::MAX, |until| {
-                    (until - now.get()).saturating_sub(advised + Duration::from_nanos(1))
+                    (until - now.get()).saturating_sub(advised) / 2
                 });
                 let wait = backoff.wait_on_top(advised, room, made, waited, entropy);
                 (advised, wait)

@@ -16,7 +16,7 @@
 //! Rate limit, bulkhead and breaker are one guard; permits last until the body of the response ends. What the preset
 //! makes itself has the name of the stack, in refusals and metrics.
 //!
-//! A call whose failure opens the breaker, or which fails as its probe, is not retried: it would wait, and then be refused. So its
+//! A call whose failure opens the breaker, or which fails as its probe, is not retried: it would wait, most likely to be refused. So its
 //! fallback answers at once. That is for a [`Breaker`]; what else stands in its place, such as one per key, may refuse some
 //! and not others. Name it with [`RetryLayer::unless_refusing`] where it does not.
 //!

@@ -1,6 +1,6 @@
 use super::{Carry, DeadlineFuture, OnDeadline, layer::Shared};
 use crate::{Allotted, DeadlineError};
-use resilience_core::{Now, Timestamp, clock};
+use resilience_core::{Timestamp, clock};
 use std::{
     fmt,
     sync::Arc,
@@ -105,7 +105,8 @@ where
     fn call(&mut self, mut req: Req) -> Self::Future {
         let kept = self.on_deadline.keep(&req);
         let on_deadline = self.on_deadline.clone();
-        let now = Now::of_call().get();
+        // The present, even if somebody outside has lent another: this is whose time is left, and lends its own.
+        let now = clock::now();
         match self.allot(&req, now) {
             Ok(allotted) => {
                 self.carry.carry(&mut req, allotted.deadline());
