@@ -17,13 +17,11 @@ impl KeptHead {
     pub(super) fn of(head: &mut Parts) -> Self {
         let deadline = head.extensions.get().copied();
         let deadline = deadline.filter(|_| head.extensions.len() == 1);
-        if deadline.is_none() {
-            let parts = head.clone();
-            return Self { parts, deadline };
-        }
-        let extensions = mem::take(&mut head.extensions);
+        let left_out = deadline.map(|_| mem::take(&mut head.extensions));
         let parts = head.clone();
-        head.extensions = extensions;
+        if let Some(extensions) = left_out {
+            head.extensions = extensions;
+        }
         Self { parts, deadline }
     }
 
